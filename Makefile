@@ -1,0 +1,74 @@
+# `make` lists what it can do. PYTHON=python3.12 chooses another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+LOCK := requirements/python$(VERSION).txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK)
+
+.PHONY: help demo test check fix grammar golden bench lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
+
+demo: $(VENV)/demo ## install, then check, cost, compile and train LeNet-5 on scans of digits
+	$(BIN)/netdsl check architectures/lenet5.net
+	$(BIN)/netdsl cost architectures/lenet5.net
+	mkdir -p runs
+	$(BIN)/netdsl compile architectures/lenet5.net --output runs/lenet5.py --force
+	rm -rf runs/demo
+	$(BIN)/netdsl train architectures/lenet5.net --data digits --out runs/demo
+	$(BIN)/netdsl eval runs/demo --data digits --at-least 98%
+
+test: check ## run all checks and tests
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/test ## run the linters, the type checker and netdsl on its own architectures
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/netdsl check architectures
+
+fix: $(VENV)/test ## format and mend what the linter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+grammar: $(VENV)/test ## rebuild the parser's tables from grammar/net.lark
+	$(BIN)/python -m netdsl.parse
+
+golden: $(VENV)/test ## rewrite the expected texts of the tests; the diff is the review
+	$(BIN)/python -m pytest --update-golden
+
+bench: $(VENV)/test ## measure start-up, checking, compiling and training steps
+	$(BIN)/python -m benchmarks
+
+lock: ## pin the newest versions of all requirements for this Python
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet '.[test]'
+	$(BIN)/python -m pip freeze --exclude netdsl > $(LOCK)
+	rm -rf $(VENV)
+
+clean: ## remove the environment and all that was built
+	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis
+
+$(BIN)/python$(VERSION):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "netdsl needs Python 3.11 or newer; PYTHON=... names one" >&2; exit 1; }
+	@test -f $(LOCK) || \
+	  { echo "there is no $(LOCK); PYTHON=... names another Python, \`make lock\` pins for this one" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "this Python has no venv module; on Debian: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/demo: $(BIN)/python$(VERSION) pyproject.toml $(LOCK)
+	@echo "installing the requirements of $(LOCK) into $(VENV)"
+	$(INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/test: $(BIN)/python$(VERSION) pyproject.toml $(LOCK)
+	@echo "installing the requirements of $(LOCK) into $(VENV)"
+	$(INSTALL) --editable '.[test]'
+	@touch $@

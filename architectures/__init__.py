@@ -1,0 +1,1 @@
+"""Networks that come with netdsl; each file opens with the paper that it follows."""

@@ -1,0 +1,1 @@
+"""The concrete syntax of netdsl."""

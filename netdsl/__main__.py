@@ -1,0 +1,5 @@
+"""`python -m netdsl` is the command `netdsl`."""
+
+from netdsl.main import main
+
+main()

@@ -1,0 +1,109 @@
+"""Match the arguments of a call with declared parameters."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
+from netdsl.parameters import Parameter
+from netdsl.source import Span
+
+
+class Given(NamedTuple):
+    """One evaluated argument; `name` is None for a positional one."""
+
+    name: str | None
+    value: object
+    span: Span
+
+
+def assign(
+    names: tuple[str, ...], arguments: list[Given], what: str, span: Span
+) -> dict[str, Given]:
+    """Each argument under the parameter that takes it: positional ones in order, then by name.
+
+    `what` is the callee for messages, such as `conv`. Raises Fault: too many, unknown, or twice.
+    """
+    assigned: dict[str, Given] = {}
+    for position, argument in enumerate(arguments):
+        if argument.name is None:
+            if position >= len(names):
+                takes = f"at most {len(names)}" if names else "no"
+                raise Fault(
+                    Diagnostic(
+                        "too-many-arguments",
+                        f"`{what}` takes {takes} arguments; this is number {position + 1}",
+                        argument.span,
+                        help=f"it takes {_listing(names)}" if names else "",
+                    )
+                )
+            name = names[position]
+        elif argument.name in names:
+            name = argument.name
+        else:
+            raise Fault(
+                Diagnostic(
+                    "unknown-argument",
+                    f"`{what}` has no argument `{argument.name}`",
+                    argument.span,
+                    help=did_you_mean(argument.name, names) or f"it takes {_listing(names)}",
+                )
+            )
+        if name in assigned:
+            raise Fault(
+                Diagnostic(
+                    "argument-twice",
+                    f"`{name}` of `{what}` is given twice",
+                    argument.span,
+                    labels=(Label(assigned[name].span, "first here"),),
+                )
+            )
+        assigned[name] = argument
+    return assigned
+
+
+def bind(
+    parameters: dict[str, Parameter], arguments: list[Given], what: str, span: Span
+) -> tuple[dict[str, object], dict[str, Span]]:
+    """The converted value of each parameter, and the place of each that was given.
+
+    Raises Fault as `assign` does, and for one that is missing or not of its kind.
+    """
+    assigned = assign(tuple(parameters), arguments, what, span)
+    values: dict[str, object] = {}
+    for name, parameter in parameters.items():
+        if name not in assigned:
+            if parameter.required:
+                raise missing_argument(what, name, parameter.documentation, span)
+            values[name] = parameter.default
+            continue
+        given = assigned[name]
+        try:
+            values[name] = parameter.kind.convert(given.value)
+        except ValueError as error:
+            raise Fault(
+                Diagnostic(
+                    "argument-value",
+                    f"`{name}` of `{what}` {error}",
+                    given.span,
+                    help=f"{name}: {parameter.documentation}",
+                )
+            ) from None
+    return values, {name: given.span for name, given in assigned.items()}
+
+
+def missing_argument(what: str, name: str, documentation: str, span: Span) -> Fault:
+    means = f" ({documentation})" if documentation else ""
+    return Fault(
+        Diagnostic(
+            "missing-argument",
+            f"`{what}` needs the argument `{name}`{means}",
+            span,
+        )
+    )
+
+
+def _listing(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+

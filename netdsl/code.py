@@ -1,0 +1,107 @@
+"""Fragments of Python that operators emit: data with no behaviour, printed by `netdsl.emit`.
+
+Keeping them as data, not text, lets the emitter compare two instances of a block, turn the
+constants in which they differ into constructor parameters, and break long lines. Any plain Python
+constant (int, float, bool, None, str, and tuples and lists of them) may stand where a fragment may.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+Constant: TypeAlias = "int | float | bool | str | None | tuple[Constant, ...] | list[Constant]"
+
+
+class Name(NamedTuple):
+    """A dotted name written as it is: `nnx.relu`. Never taken from a program."""
+
+    name: str
+
+
+class Call(NamedTuple):
+    """`function(*arguments, key=value, …)`."""
+
+    function: Fragment
+    arguments: tuple[Fragment, ...] = ()
+    keywords: tuple[tuple[str, Fragment], ...] = ()
+
+
+class Method(NamedTuple):
+    """`value.name(*arguments)`."""
+
+    value: Fragment
+    name: str
+    arguments: tuple[Fragment, ...] = ()
+
+
+class Operation(NamedTuple):
+    """`a + b + …`: one infix operator between all operands."""
+
+    operator: str
+    operands: tuple[Fragment, ...]
+
+
+class Slice(NamedTuple):
+    """`value[:, 1:3, …]`: one (start, stop) a listed axis, from the batch axis on; a pair of None
+    is the whole axis. `...` in front of the last axis is written where only channels are cut."""
+
+    value: Fragment
+    ranges: tuple[tuple[Fragment, Fragment], ...]
+
+
+class Take(NamedTuple):
+    """`value[..., indices]`: chosen channels."""
+
+    value: Fragment
+    indices: Fragment
+
+
+class Listing(NamedTuple):
+    """`[a, b]`, such as the operands of a concatenation."""
+
+    items: tuple[Fragment, ...]
+
+
+class Input(NamedTuple):
+    """The layer's input number `index`."""
+
+    index: int = 0
+
+
+class Module(NamedTuple):
+    """The layer's own module: `self.conv1`."""
+
+
+class Train(NamedTuple):
+    """Whether this call trains: the `train` argument."""
+
+
+class NotTrain(NamedTuple):
+    """`not train`."""
+
+
+class Rngs(NamedTuple):
+    """The random streams: the constructor's for weights, the call's for noise."""
+
+
+Fragment: TypeAlias = (
+    "Constant | Name | Call | Method | Operation | Slice | Take | Listing | Input | Module"
+    " | Train | NotTrain | Rngs"
+)
+
+
+class Emission(NamedTuple):
+    """The Flax form of one layer.
+
+    `module` constructs what holds its weights (None for a pure function); `apply` computes its
+    output from `Input`s, with `Module()` for what was constructed. `runtime` names the functions
+    of `netdsl.runtime` that either uses; their source is copied into the emitted file.
+    """
+
+    apply: Fragment
+    module: Call | None = None
+    runtime: tuple[str, ...] = ()
+
+
+def call(function: str, *arguments: Fragment, **keywords: Fragment) -> Call:
+    return Call(Name(function), arguments, tuple(keywords.items()))

@@ -1,0 +1,116 @@
+"""`netdsl compile`: write a network as a standalone Flax NNX module."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import click
+
+from netdsl.commands import options
+from netdsl.commands.console import Console
+from netdsl.commands.loading import load
+from netdsl.emit import class_name, emit
+from netdsl.exits import Failure
+from netdsl.report import as_json, both, count
+
+_EXAMPLES = """\b
+Examples:
+  netdsl compile vgg.net:vgg16                     writes vgg16.py
+  netdsl compile resnet50 --set classes=10 -o model.py
+  netdsl compile lenet5.net -o -                   writes to standard output
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@options.target
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Where to write; `-` is standard output. [default: NETWORK.py in the current folder]",
+)
+@click.option("--force", is_flag=True, help="Replace a file that netdsl did not write.")
+@options.output_format
+@options.color
+def command(
+    target: str,
+    settings: dict[str, str],
+    output: str | None,
+    force: bool,
+    output_format: str,
+    console: Console,
+) -> int:
+    """Compile TARGET to readable Python that imports only jax and flax.
+
+    The file has a class for each block of the program. It is the very source that `netdsl train`
+    and `netdsl.load` run.
+    """
+    network = load(target, settings, console, json=output_format == "json")
+    source = emit(network.graph)
+    if output == "-":
+        console.data(source.rstrip("\n"))
+        return 0
+    path = Path(output if output is not None else f"{network.name}.py")
+    if not force:
+        _refuse_foreign(path)
+    write_whole(path, source)
+    report = network.report
+    if output_format == "json":
+        summary = as_json(report)
+        kept = ("network", "params", "buffers", "macs", "flops", "input", "output", "outputs")
+        console.json(
+            {key: summary[key] for key in kept}
+            | {
+                "aux": summary["aux"],
+                "class": class_name(network.graph),
+                "file": str(path),
+                "lines": source.count("\n"),
+            }
+        )
+        return 0
+    nodes = network.graph.nodes
+    lines = [
+        ("network", network.name),
+        ("parameters", count(report.total.params)),
+        ("MACs", both(report.total.macs)),
+        ("input", str(nodes[0].type)),
+    ]
+    for item in network.graph.outputs:
+        side = "" if item.weight is None else f", side branch of weight {item.weight:g}"
+        lines.append(("output", f"{nodes[item.node].type} ({item.name}{side})"))
+    lines.append(("wrote", f"{path}: class {class_name(network.graph)}, {source.count(chr(10))} lines"))
+    width = max(len(name) for name, _ in lines)
+    console.data("\n".join(f"{name.ljust(width)}  {text}" for name, text in lines))
+    return 0
+
+
+_MARK = "Compiled by netdsl"
+"""What the head of every emitted file says."""
+
+
+class FileInTheWay(Failure):
+    """A file that netdsl did not write stands where it would write."""
+
+
+def _refuse_foreign(path: Path) -> None:
+    if path.is_dir():
+        raise FileInTheWay(f"`{path}` is a folder; name a file with -o")
+    if path.exists() and _MARK not in path.read_bytes()[:2000].decode("utf-8", "replace"):
+        raise FileInTheWay(
+            f"`{path}` exists and was not compiled by netdsl; -o names another, --force replaces it"
+        )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file beside its place and move it there, so that it is never half there."""
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise

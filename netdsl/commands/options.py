@@ -1,0 +1,81 @@
+"""Arguments and options that several commands take, so that each means the same everywhere.
+
+@click.command()
+@options.target
+@options.output_format
+@options.color
+def command(target: str, settings: dict[str, str], output_format: str, console: Console) -> int:
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import click
+
+from netdsl.commands.console import Console
+from netdsl.terminal import ColorChoice
+
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+
+def _by_name(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+    """The values are kept as text: the program says what they may be."""
+    settings: dict[str, str] = {}
+    for each in texts:
+        name, equals, text = (part.strip() for part in each.partition("="))
+        if not equals or not name.isidentifier() or not text:
+            raise click.BadParameter(f"`{each}` is not like `classes=10`", ctx, param)
+        if name in settings:
+            raise click.BadParameter(f"`{name}` is set twice", ctx, param)
+        settings[name] = text
+    return settings
+
+
+settings: Callable[[Decorated], Decorated] = click.option(
+    "--set",
+    "settings",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_by_name,
+    help="Give a parameter or a named input size of the network a value, such as classes=10 or "
+    "'depths=[3, 4, 6, 3]'. Repeat it for several.",
+)
+"""`--set NAME=VALUE`, repeated; the command gets `settings: dict[str, str]`."""
+
+
+def target(command: Decorated) -> Decorated:
+    """The network that a command is about, with `--set`: `target: str` and `settings`.
+
+    TARGET is FILE.net, FILE.net:NETWORK or the name of a network that comes with netdsl; what it
+    stands for is `netdsl.network.find`'s to say.
+    """
+    return click.argument("target", metavar="TARGET")(settings(command))
+
+
+output_format: Callable[[Decorated], Decorated] = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write the result.",
+)
+"""`--format text|json`; the command gets `output_format: str`."""
+
+
+def _console(ctx: click.Context, param: click.Parameter, choice: ColorChoice) -> Console:
+    return Console(choice)
+
+
+color: Callable[[Decorated], Decorated] = click.option(
+    "--color",
+    "console",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    callback=_console,
+    help="Colour the output; auto does on a terminal that can and without NO_COLOR.",
+)
+"""`--color auto|always|never`; the command gets `console: Console`."""

@@ -1,0 +1,221 @@
+"""Count what a typed graph costs: parameters, work, memory, receptive field; per layer and in total.
+
+Everything is linear in the number of nodes, and symbolic where sizes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from netdsl.graph import Graph, Node
+from netdsl.sizes import Size, evaluate, symbols
+from netdsl.tensor import Field, TensorType, Window
+
+BYTES_PER_ELEMENT = 4
+"""float32."""
+
+DEFINITIONS = {
+    "params": "numbers that training changes; batch norm's running statistics are not among them",
+    "buffers": "numbers that are kept but not trained: batch norm's running mean and variance",
+    "macs": "multiply-accumulates of convolutions and matrix products for one image, taps on "
+    "padding included; tables often print them as FLOPs",
+    "flops": "all floating-point operations of the forward pass for one image: 2 for each MAC, and "
+    "1 for each other addition, multiplication, comparison, division, exponential or root",
+    "activation_bytes": "the output of every layer for one image, float32",
+    "peak_inference_bytes": "weights, and the largest set of values that are alive at one time, "
+    "for the batch",
+    "peak_training_bytes": "weights, their gradients and two optimizer moments, and every layer's "
+    "output kept for the backward pass, for the batch; an upper bound, since compilers fuse",
+    "receptive_field": "pixels of the input, height × width, that one output pixel can see",
+    "stride": "pixels of the input from one output pixel to the next, height × width",
+    "depth": "layers with a kernel (convolutions, dense) on the longest way through",
+}
+"""What each measure counts, in words."""
+
+
+class LayerCost(NamedTuple):
+    """One node's share. Bytes and work are for one image."""
+
+    node: Node
+    input: TensorType
+    params: Size
+    buffers: Size
+    macs: Size
+    flops: Size
+    output_bytes: Size
+    receptive_field: Window | None
+    """None where the layer sees the whole image."""
+    stride: Window | None
+    depth: int
+    auxiliary: bool
+
+
+class Totals(NamedTuple):
+    params: Size = 0
+    buffers: Size = 0
+    macs: Size = 0
+    flops: Size = 0
+    activation_bytes: Size = 0
+    depth: int = 0
+
+
+class CostReport(NamedTuple):
+    """The costs of a graph. `total` is the inference graph; `auxiliary` has each side branch
+    under its output's name; `trained` is both, what training runs."""
+
+    graph: Graph
+    batch: int
+    layers: tuple[LayerCost, ...]
+    total: Totals
+    auxiliary: dict[str, Totals]
+    trained: Totals
+    peak_inference_bytes: Size
+    peak_training_bytes: Size
+    receptive_field: Window | None
+    stride: Window | None
+
+
+def cost(graph: Graph, batch: int = 1) -> CostReport:
+    """The costs of a graph for `batch` images."""
+    layers: list[LayerCost] = []
+    seen: list[tuple[Window | None, Window | None]] = []
+    for node in graph.nodes:
+        if node.op is None:
+            seen.append((Window(1, 1), Window(1, 1)))
+            zero = LayerCost(node, node.type, 0, 0, 0, 0, 0, *seen[-1], 0, False)
+            layers.append(zero._replace(output_bytes=node.type.elements * BYTES_PER_ELEMENT))
+            continue
+        inputs = tuple(graph.nodes[index].type for index in node.inputs)
+        weights = node.op.weights(*inputs)
+        work = node.op.cost(node.type, *inputs)
+        params: Size = 0
+        buffers: Size = 0
+        for weight in weights:
+            if weight.trainable:
+                params = params + weight.elements
+            else:
+                buffers = buffers + weight.elements
+        seen.append(_see(node.op.field(), [seen[index] for index in node.inputs]))
+        depth = max(layers[index].depth for index in node.inputs)
+        layers.append(
+            LayerCost(
+                node,
+                inputs[0],
+                params,
+                buffers,
+                work.macs,
+                work.flops,
+                node.type.elements * BYTES_PER_ELEMENT,
+                *seen[-1],
+                depth + any(weight.name == "kernel" for weight in weights),
+                node.index in graph.auxiliary,
+            )
+        )
+    total = sum_layers(layer for layer in layers if not layer.auxiliary)
+    trained = sum_layers(layers)
+    auxiliary = {
+        output.name: sum_layers(_branch(layers, output.node))
+        for output in graph.outputs
+        if output.weight is not None
+    }
+    last = graph.root.output
+    assert last is not None
+    weights_bytes = (total.params + total.buffers) * BYTES_PER_ELEMENT
+    kept_bytes = trained.activation_bytes * batch
+    return CostReport(
+        graph,
+        batch,
+        tuple(layers),
+        total,
+        auxiliary,
+        trained,
+        weights_bytes + _peak_alive(graph, layers) * batch,
+        (4 * trained.params + trained.buffers) * BYTES_PER_ELEMENT + kept_bytes,
+        *seen[last],
+    )
+
+
+def sum_layers(layers: Iterable[LayerCost]) -> Totals:
+    """The totals of some layers; depth is that of the deepest."""
+    params: Size = 0
+    buffers: Size = 0
+    macs: Size = 0
+    flops: Size = 0
+    activation_bytes: Size = 0
+    depth = 0
+    for layer in layers:
+        params = params + layer.params
+        buffers = buffers + layer.buffers
+        macs = macs + layer.macs
+        flops = flops + layer.flops
+        activation_bytes = activation_bytes + layer.output_bytes
+        depth = max(depth, layer.depth)
+    return Totals(params, buffers, macs, flops, activation_bytes, depth)
+
+
+def _branch(layers: list[LayerCost], output: int) -> list[LayerCost]:
+    """The side branch's own layers that lead to an output."""
+    wanted = {output}
+    found = []
+    for layer in reversed(layers[: output + 1]):
+        if layer.node.index in wanted and layer.auxiliary:
+            wanted.update(layer.node.inputs)
+            found.append(layer)
+    return found
+
+
+def _see(
+    field: Field | None, inputs: list[tuple[Window | None, Window | None]]
+) -> tuple[Window | None, Window | None]:
+    """Receptive field and stride after a layer: the largest of its inputs', widened by its window.
+
+    Source: Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural Networks,
+    Distill 2019, eq. 2.
+    """
+    known = [(window, stride) for window, stride in inputs if window is not None and stride]
+    if field is None or len(known) < len(inputs):
+        return None, None
+    height = max(window.height for window, _ in known)
+    width = max(window.width for window, _ in known)
+    step = Window(
+        max(stride.height for _, stride in known), max(stride.width for _, stride in known)
+    )
+    window = Window(
+        height + (field.kernel.height - 1) * step.height,
+        width + (field.kernel.width - 1) * step.width,
+    )
+    return window, Window(step.height * field.stride.height, step.width * field.stride.width)
+
+
+def _peak_alive(graph: Graph, layers: list[LayerCost]) -> Size:
+    """The largest number of bytes alive while inference runs node by node, for one image."""
+    last_use: dict[int, int] = {}
+    for layer in layers:
+        if not layer.auxiliary:
+            for index in layer.node.inputs:
+                last_use[index] = layer.node.index
+    for output in graph.outputs:
+        if output.weight is None:
+            last_use[output.node] = len(layers)
+    ending: dict[int, list[int]] = {}
+    for index, last in last_use.items():
+        ending.setdefault(last, []).append(index)
+    alive: Size = 0
+    peak: Size = 0
+    for layer in layers:
+        if layer.auxiliary:
+            continue
+        alive = alive + layer.output_bytes
+        peak = larger(peak, alive)
+        for index in ending.get(layer.node.index, ()):
+            alive = alive - layers[index].output_bytes
+    return peak
+
+
+def larger(left: Size, right: Size) -> Size:
+    """The larger size; of symbolic ones, which is larger where every symbol is 256."""
+    if isinstance(left, int) and isinstance(right, int):
+        return max(left, right)
+    values = {symbol.name: 256 for symbol in symbols(left) | symbols(right)}
+    return left if evaluate(left, values) >= evaluate(right, values) else right

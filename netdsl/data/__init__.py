@@ -1,0 +1,1 @@
+"""Labelled images: read, split, changed at random, and cut into batches."""

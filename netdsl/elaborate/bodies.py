@@ -1,0 +1,296 @@
+"""Statements, chains and static control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netdsl import syntax
+from netdsl.bind import Given, assign, missing_argument
+from netdsl.diagnostics import Fault, Frame, Label, did_you_mean
+from netdsl.elaborate.builder import Check, Place, check_label
+from netdsl.elaborate.calls import Calls, parameter_names
+from netdsl.evaluate import (
+    UNKNOWN,
+    Scope,
+    Tensor,
+    UnknownValue,
+    describe,
+    evaluate,
+    fail,
+    is_template,
+    match_pattern,
+    path_parts,
+    truth,
+)
+from netdsl.graph import Node, Origin, Output
+from netdsl.input_sizes import input_shape
+from netdsl.kinds import show_value
+from netdsl.limits import LIMITS
+from netdsl.tensor import TensorType, Window
+
+
+class Bodies(Calls):
+    def body(self, body: syntax.Body, place: Place) -> None:
+        for statement in body.statements:
+            self.step(statement.span)
+            try:
+                self.statement(statement, place)
+            except Fault as fault:
+                self.report(fault, place.trail)
+                self._make_unknown(statement, place)
+            except UnknownValue:
+                self._make_unknown(statement, place)
+
+    def _make_unknown(self, statement: syntax.Statement, place: Place) -> None:
+        """What a statement with a mistake would have given is unknown from here on."""
+        if isinstance(statement, (syntax.Flow, syntax.Input)):
+            place.current = Tensor(-1, None, statement.span)
+        if isinstance(statement, syntax.Input):
+            place.scope.names[statement.name] = UNKNOWN
+            for size in statement.sizes:
+                if isinstance(size, syntax.Name):
+                    place.scope.names.setdefault(size.name, UNKNOWN)
+        if isinstance(statement, syntax.Flow) and statement.label is not None:
+            if not is_template(statement.label):
+                place.scope.labels.names[".".join(path_parts(statement.label, place.scope))] = (
+                    place.current
+                )
+        if isinstance(statement, syntax.Let):
+            place.scope.names.setdefault(statement.pattern.name, UNKNOWN)
+            for nested in statement.pattern.nested or ():
+                place.scope.names.setdefault(nested.name, UNKNOWN)
+
+    def statement(self, statement: syntax.Statement, place: Place) -> None:
+        match statement:
+            case syntax.Flow():
+                self.flow(statement, place)
+            case syntax.Let(pattern, value, _):
+                bound = match_pattern(pattern, evaluate(value, place.scope), value.span)
+                for name, each in bound.items():
+                    place.scope.bind(name, each, pattern.span)
+            case syntax.Default(calls, _):
+                self.default(calls, place)
+            case syntax.Assert() | syntax.Claim():
+                if isinstance(statement, syntax.Claim) and self.calling:
+                    fail(
+                        "statement-not-allowed",
+                        "a claim is about a network, not about a block",
+                        statement.span,
+                        help="an `assert` may stand in a block",
+                    )
+                self.checks.append(Check(statement, place.scope, None, place.trail))
+            case syntax.Aux():
+                self.aux(statement, place)
+            case syntax.Input():
+                self.input(statement, place)
+
+    def default(self, calls: tuple[syntax.Call, ...], place: Place) -> None:
+        for call in calls:
+            target = self.callee(call.name, call.name_span, place)
+            known = parameter_names(target)
+            for argument in call.arguments:
+                if argument.name is None:
+                    fail(
+                        "unknown-argument",
+                        "a default is given by name, such as `bias = false`",
+                        argument.span,
+                    )
+                if argument.name not in known:
+                    fail(
+                        "unknown-argument",
+                        f"`{call.name}` has no argument `{argument.name}`",
+                        argument.span,
+                        help=did_you_mean(argument.name, known),
+                    )
+            earlier = place.scope.defaults.get(call.name, ())
+            place.scope.defaults[call.name] = (*call.arguments, *earlier)
+
+    def input(self, statement: syntax.Input, place: Place) -> None:
+        if self.calling or place.indices or place.prefix:
+            fail("input-misplaced", "an input belongs to the network's own body", statement.span)
+        first = next((node for node in self.nodes if node.op is None), None)
+        if first is not None:
+            fail(
+                "second-input",
+                "a network has one input",
+                statement.span,
+                labels=(Label(first.origin.span, "it is declared here"),),
+            )
+        check_label((statement.name,), statement.name_span)
+        shape = input_shape(
+            statement, place.scope, self.size_settings, symbolic=self.symbolic
+        )
+        if len(shape) not in (1, 3):
+            fail(
+                "input-rank",
+                f"an input has 1 or 3 sizes, not {len(shape)}",
+                statement.span,
+                help="an image is [height, width, channels], a vector [features]",
+            )
+        origin = Origin(statement.span, {}, ())
+        node = Node(len(self.nodes), None, (), TensorType(shape), (statement.name,), origin)
+        self.nodes.append(node)
+        self.items.append(node.index)
+        value = Tensor(node.index, node.type, statement.span)
+        place.current = value
+        place.scope.bind(statement.name, value, statement.name_span)
+        place.scope.names["in"] = value
+        self.labels[statement.name] = node.index
+
+    def aux(self, statement: syntax.Aux, place: Place) -> None:
+        given = [
+            Given(each.name, evaluate(each.value, place.scope), each.span)
+            for each in statement.arguments
+        ]
+        weight_given = assign(("weight",), given, "aux", statement.span).get("weight")
+        if weight_given is None:
+            raise missing_argument("aux", "weight", "its share of the loss", statement.span)
+        weight = weight_given.value
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
+            fail(
+                "argument-value",
+                f"`weight` of `aux` must be a number of at least 0, not {describe(weight)}",
+                weight_given.span,
+            )
+        if self.in_aux:
+            fail("aux-misplaced", "a side branch can't have side branches", statement.span)
+        if self.calling:
+            fail(
+                "aux-misplaced",
+                "a side branch belongs to the network's own body",
+                statement.span,
+                help="put the block's call inside `aux { … }` in the network",
+            )
+        current = self.current(place, statement.span)
+        inner = self.labelled(place, place.names[id(statement)], statement.span)
+        self.in_aux = True
+        try:
+            with self.region("aux", inner, "aux", statement.span, current):
+                inner.scope = place.branch(current)
+                self.body(statement.body, inner)
+                output = self.current(inner, statement.span)
+        finally:
+            self.in_aux = False
+        if output.type is not None:
+            self.outputs.append(Output(".".join(inner.prefix), output.node, float(weight)))
+
+    def flow(self, flow: syntax.Flow, place: Place) -> None:
+        if flow.source is not None:
+            if place.current is not None and place.current.type is not None:
+                place.ends.append(place.current)
+            place.current = self.source(flow.source, place)
+        group = place.names.get(id(flow))
+        if group is None:
+            for step in flow.steps:
+                self.run_step(step, place)
+        else:
+            inner = self.labelled(place, group, flow.span)
+            with self.region("group", inner, "", flow.span, place.current):
+                for step in flow.steps:
+                    self.run_step(step, inner)
+            place.current = inner.current
+        if flow.label is not None:
+            self.define_label(flow.label, self.current(place, flow.span), place)
+
+    def source(self, path: syntax.Path, place: Place) -> Tensor:
+        parts = path_parts(path, place.scope)
+        name = ".".join(parts)
+        value = place.scope.find(name)
+        if value is None and len(parts) > 1:
+            node = self.labels.get(".".join((*place.prefix, *parts)))
+            if node is not None:
+                return Tensor(node, self.nodes[node].type, path.span)
+        if value is UNKNOWN:
+            raise UnknownValue
+        if isinstance(value, Tensor):
+            return value
+        if value is not None:
+            fail("not-a-value", f"`{name}` is {describe(value)}, not a labelled value", path.span)
+        labels = tuple(
+            each for each in place.scope.visible() if isinstance(place.scope.find(each), Tensor)
+        )
+        fail(
+            "unknown-label",
+            f"there is no value labelled `{name}` here",
+            path.span,
+            help=did_you_mean(name, labels),
+        )
+
+    def run_step(self, step: syntax.Step, place: Place) -> None:
+        self.step(step.span)
+        match step:
+            case syntax.Call():
+                self.call(step, place)
+            case syntax.Residual():
+                self.residual(step, place)
+            case syntax.Repeat(count, index, body, span):
+                number = evaluate(count, place.scope)
+                if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+                    fail(
+                        "repeat-count",
+                        f"`repeat` takes a whole number of at least 0, not {describe(number)}",
+                        count.span,
+                    )
+                if number > LIMITS.nodes:
+                    fail(
+                        "too-many-nodes",
+                        f"{number:,} passes are over the limit of {LIMITS.nodes:,}",
+                        count.span,
+                    )
+                passes = ({} if index is None else {index: i} for i in range(number))
+                self.loop(step, body, passes, number, place, "repeat")
+            case syntax.For(pattern, values, body, span):
+                given = evaluate(values, place.scope)
+                if not isinstance(given, (list, tuple)) or isinstance(given, Window):
+                    fail("loop-values", f"`for` goes through a list, not {describe(given)}", values.span)
+                bound = (match_pattern(pattern, each, values.span) for each in given)
+                self.loop(step, body, bound, len(given), place, "for")
+            case syntax.If():
+                self.condition(step, place)
+            case syntax.Group(body, span):
+                label = place.names.get(id(step))
+                inner = place.inner() if label is None else self.labelled(place, label, span)
+                with self.region("group", inner, "", span, place.current):
+                    self.body(body, inner)
+                place.current = inner.current
+
+    def condition(self, step: syntax.If, place: Place) -> None:
+        self.current_known(place)
+        taken = truth(step.condition, place.scope)
+        body = step.then if taken else step.otherwise
+        with self.region(
+            "if", place, "", step.span, place.current, taken="then" if taken else "else"
+        ):
+            if body is not None:
+                self.body(body, place)
+
+    def loop(
+        self,
+        step: syntax.Repeat | syntax.For,
+        body: syntax.Body,
+        passes: Iterator[dict[str, object]],
+        count: int,
+        place: Place,
+        word: str,
+    ) -> None:
+        label = place.names.get(id(step))
+        around = place.inner() if label is None else self.labelled(place, label, step.span)
+        with self.region("loop", around, word, step.span, place.current):
+            for number, variables in enumerate(passes):
+                inner = around.inner()
+                if label is None:
+                    inner.indices = (*around.indices, str(number))
+                else:
+                    inner.prefix = (*around.prefix, str(number))
+                inner.scope = Scope(around.scope, "pass")
+                shown = "".join(f", {key} = {show_value(each)}" for key, each in variables.items())
+                frame = Frame(step.span, f"pass {number + 1} of {count} of `{word}`{shown}")
+                inner.trail = (frame, *place.trail)
+                for name, value in variables.items():
+                    inner.scope.bind(name, value, step.span)
+                with self.region(
+                    "iteration", inner, str(number), body.span, inner.current, arguments=variables
+                ):
+                    self.body(body, inner)
+                around.current = inner.current
+        place.current = around.current

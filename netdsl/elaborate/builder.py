@@ -1,0 +1,272 @@
+"""State of one elaboration: the graph so far, its regions, labels and paths, and mistakes."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from netdsl import syntax
+from netdsl.bind import Given
+from netdsl.diagnostics import Diagnostic, Fault, Frame, Label
+from netdsl.evaluate import Scope, Tensor, UnknownValue, fail, is_template, path_parts
+from netdsl.graph import Item, Node, Origin, Output, Region, RegionKind
+from netdsl.infer import infer
+from netdsl.limits import LIMITS
+from netdsl.naming import Here, Names
+from netdsl.naming import Label as SiteLabel
+from netdsl.ops.base import Op
+from netdsl.program import Block, ProgramFile
+from netdsl.source import Span
+
+# Attributes that Flax gives every module; a layer of that name would hide it.
+_RESERVED = frozenset({"train", "eval", "sow", "perturb", "iter_modules", "iter_children"})
+
+
+class Check(NamedTuple):
+    """An assertion or claim, to be judged once costs are known.
+
+    `scope` holds the names that it may use; `nodes` are the first and the last + 1 node of the
+    block that it stands in, None for the whole network.
+    """
+
+    statement: syntax.Assert | syntax.Claim
+    scope: Scope
+    nodes: tuple[int, int] | None
+    trail: tuple[Frame, ...]
+
+
+class Place:
+    """Where elaboration stands inside one body: names in sight, path prefix, the flowing value."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        names: Names,
+        file: ProgramFile,
+        prefix: tuple[str, ...],
+        trail: tuple[Frame, ...],
+        current: Tensor | None,
+        ends: list[Tensor],
+    ) -> None:
+        self.scope = scope
+        self.names = names
+        self.file = file
+        self.prefix = prefix
+        self.indices: tuple[str, ...] = ()
+        self.trail = trail
+        self.current = current
+        self.ends = ends
+        """Values that a `from` turned away from; what nobody uses of them leaves the network."""
+
+    def inner(self, scope: Scope | None = None) -> Place:
+        """A place inside this one, where the value flows on without changing it here."""
+        place = Place(
+            self.scope if scope is None else scope,
+            self.names,
+            self.file,
+            self.prefix,
+            self.trail,
+            self.current,
+            self.ends,
+        )
+        place.indices = self.indices
+        return place
+
+    def branch(self, value: Tensor) -> Scope:
+        """A scope in which `value` is what enters the braces."""
+        scope = Scope(self.scope, "branch")
+        scope.names["in"] = value
+        return scope
+
+
+class Builder:
+    def __init__(self, file: ProgramFile, settings: dict[str, Given], symbolic: bool) -> None:
+        self.file = file
+        self.settings = settings
+        self.symbolic = symbolic
+        self.nodes: list[Node] = []
+        self.auxiliary: set[int] = set()
+        self.outputs: list[Output] = []
+        self.labels: dict[str, int] = {}
+        self.label_spans: dict[tuple[str, ...], Span] = {}
+        self.checks: list[Check] = []
+        self.found: dict[tuple[str, Span], Diagnostic] = {}
+        self.repeated: dict[tuple[str, Span], int] = {}
+        self.items: list[Item] = []
+        """What the innermost open region holds so far."""
+        self.calling: list[Block] = []
+        """The blocks being called, outermost first."""
+        self.steps = 0
+        self.in_aux = False
+        self.size_settings: dict[str, Given] = {}
+
+    def report(self, fault: Fault, trail: tuple[Frame, ...] = ()) -> None:
+        diagnostic = fault.diagnostic
+        if trail and not diagnostic.trail:
+            diagnostic = diagnostic._replace(trail=trail)
+        key = diagnostic.code, diagnostic.span
+        if key in self.found:
+            self.repeated[key] = self.repeated.get(key, 0) + 1
+        else:
+            self.found[key] = diagnostic
+
+    def finished_diagnostics(self) -> tuple[Diagnostic, ...]:
+        finished = []
+        for key, diagnostic in self.found.items():
+            again = self.repeated.get(key, 0)
+            if again:
+                times = "once more" if again == 1 else f"{again} more times"
+                note = f"the same happens {times}, in other calls or passes"
+                diagnostic = diagnostic._replace(notes=(*diagnostic.notes, note))
+            finished.append(diagnostic)
+        return tuple(finished)
+
+    def step(self, span: Span) -> None:
+        self.steps += 1
+        if self.steps > LIMITS.steps:
+            fail("too-many-steps", f"the program takes more than {LIMITS.steps:,} steps", span)
+
+    def current(self, place: Place, span: Span) -> Tensor:
+        if place.current is None:
+            fail(
+                "no-value",
+                "no value flows here yet",
+                span,
+                help="begin the network with `input image[…]`",
+            )
+        return place.current
+
+    def current_known(self, place: Place) -> None:
+        if place.current is not None and place.current.type is None:
+            raise UnknownValue
+
+    def define_label(self, label: syntax.Path, value: Tensor, place: Place) -> None:
+        parts = path_parts(label, place.scope)
+        check_label(parts, label.span)
+        template = is_template(label)
+        scope = place.scope.body if template else place.scope.labels
+        scope.bind(".".join(parts), Tensor(value.node, value.type, label.span), label.span)
+        if value.type is None:
+            return
+        path = (*place.prefix, *parts, *(() if template else place.indices))
+        self.labels.setdefault(".".join(path), value.node)
+
+    def labelled(self, place: Place, label: SiteLabel, span: Span) -> Place:
+        """A place whose paths start with a label."""
+        inner = place.inner()
+        inner.prefix = self.label_path(label, span, place)
+        inner.indices = ()
+        return inner
+
+    def path(self, step: syntax.Step, place: Place) -> tuple[str, ...]:
+        """The path of the layer that a step makes; a Fault where one has it already."""
+        span = step.span
+        path = self.label_path(place.names[id(step)], span, place)
+        if path in self.label_spans:
+            fail(
+                "label-repeated",
+                f"two layers have the path `{'.'.join(path)}`",
+                span,
+                labels=(Label(self.label_spans[path], "the first one"),),
+                help="put the loop's variable into the label, such as `conv{i}:`",
+            )
+        self.label_spans[path] = span
+        return path
+
+    def label_path(self, label: SiteLabel, span: Span, place: Place) -> tuple[str, ...]:
+        match label:
+            case Here():
+                return (*place.prefix, *place.indices)
+            case syntax.Path():
+                parts = path_parts(label, place.scope)
+                check_label(parts, label.span)
+                if is_template(label):
+                    return (*place.prefix, *parts)
+                return (*place.prefix, *parts, *place.indices)
+            case _:
+                return (*place.prefix, label, *place.indices)
+
+    def node(
+        self,
+        op: Op,
+        operands: tuple[Tensor, ...],
+        path: tuple[str, ...],
+        span: Span,
+        arguments: dict[str, Span],
+        place: Place,
+    ) -> Tensor:
+        if len(self.nodes) >= LIMITS.nodes:
+            fail(
+                "too-many-nodes", f"the network has more than {LIMITS.nodes:,} layers", span
+            )
+        types = []
+        for operand in operands:
+            if operand.type is None:
+                raise UnknownValue
+            types.append(operand.type)
+        origin = Origin(span, arguments, place.trail)
+        spans = tuple(operand.span for operand in operands)
+        type = infer(op, tuple(types), spans, origin)
+        index = len(self.nodes)
+        inputs = tuple(operand.node for operand in operands)
+        self.nodes.append(Node(index, op, inputs, type, path, origin))
+        self.items.append(index)
+        if self.in_aux:
+            self.auxiliary.add(index)
+        return Tensor(index, type, span)
+
+    @contextmanager
+    def region(
+        self,
+        kind: RegionKind,
+        place: Place,
+        definition: str,
+        span: Span,
+        start: Tensor | None,
+        *,
+        taken: str = "",
+        arguments: dict[str, object] | None = None,
+        documentation: str = "",
+    ) -> Iterator[OpenRegion]:
+        """Collect the items made inside as one region of the enclosing one."""
+        outer, self.items = self.items, []
+        opened = OpenRegion(taken)
+        try:
+            yield opened
+        finally:
+            items, self.items = self.items, outer
+        path = (*place.prefix, *place.indices)
+        end = place.current
+        outer.append(
+            Region(
+                kind,
+                definition,
+                span,
+                path,
+                arguments or {},
+                tuple(items),
+                None if start is None else start.node,
+                None if end is None else end.node,
+                opened.taken,
+                documentation,
+            )
+        )
+
+
+class OpenRegion:
+    def __init__(self, taken: str) -> None:
+        self.taken = taken
+
+
+def check_label(parts: tuple[str, ...], span: Span) -> None:
+    """Refuse names that mean something to Python or Flax; raises Fault."""
+    for part in parts:
+        if keyword.iskeyword(part) or part.startswith("__") or part in _RESERVED:
+            fail(
+                "label-reserved",
+                f"`{part}` can't be a label: it has a meaning in the Flax module",
+                span,
+                help=f"`{part.strip('_')}_` would do",
+            )

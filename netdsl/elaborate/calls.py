@@ -1,0 +1,363 @@
+"""Calls of operators and blocks, merges of branches, and residuals."""
+
+from __future__ import annotations
+
+from netdsl import syntax
+from netdsl.bind import Given, assign, bind, missing_argument
+from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, did_you_mean
+from netdsl.elaborate.builder import Builder, Place
+from netdsl.evaluate import (
+    UNKNOWN,
+    Scope,
+    Tensor,
+    UnknownValue,
+    describe,
+    evaluate,
+    fail,
+    match_pattern,
+    truth,
+)
+from netdsl.kinds import show_value
+from netdsl.limits import LIMITS
+from netdsl.ops import OPERATORS, SYNONYMS
+from netdsl.ops.base import Op
+from netdsl.program import Block
+from netdsl.source import Span
+from netdsl.tensor import Window
+
+
+class Calls(Builder):
+    def body(self, body: syntax.Body, place: Place) -> None:
+        """Elaborate a body at a place; `Bodies` says how."""
+        raise NotImplementedError
+
+    def callee(self, name: str, span: Span, place: Place) -> Block | type[Op]:
+        found = place.scope.find(name)
+        if found is UNKNOWN:
+            raise UnknownValue
+        if isinstance(found, Block) or (isinstance(found, type) and issubclass(found, Op)):
+            return found
+        if name in OPERATORS:
+            return OPERATORS[name]
+        if found is not None:
+            help = f"`from {name} -> …` goes on from a value" if isinstance(found, Tensor) else ""
+            fail("not-a-layer", f"`{name}` is {describe(found)}, not a layer", span, help=help)
+        if name in SYNONYMS:
+            help = f"it is called `{SYNONYMS[name]}` here"
+        else:
+            help = did_you_mean(name, (*OPERATORS, *place.file.blocks))
+            help = help or "`netdsl list operators` shows them all"
+        fail("unknown-layer", f"there is no operator or block `{name}`", span, help=help)
+
+    def call(self, call: syntax.Call, place: Place) -> None:
+        target = self.callee(call.name, call.name_span, place)
+        if isinstance(target, type) and target.is_merge:
+            self.merge(call, target, place)
+            return
+        if call.branches is not None:
+            merges = ", ".join(f"`{op.name}`" for op in OPERATORS.values() if op.is_merge)
+            fail(
+                "branches-not-allowed",
+                f"`{call.name}` takes no branches",
+                call.span,
+                help=f"branches are joined by {merges}",
+            )
+        current = self.current(place, call.span)
+        given = self.arguments(call, target, place)
+        if isinstance(target, Block):
+            self.call_block(call, target, given, current, place)
+            return
+        values, spans = bind(target.parameters, given, call.name, call.name_span)
+        op = target.bound(values)
+        place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
+
+    def arguments(
+        self, call: syntax.Call, target: Block | type[Op], place: Place
+    ) -> list[Given]:
+        given = [
+            Given(each.name, evaluate(each.value, place.scope), each.span)
+            for each in call.arguments
+        ]
+        names = parameter_names(target)
+        taken = {
+            each.name if each.name is not None else names[position]
+            for position, each in enumerate(given)
+            if each.name is not None or position < len(names)
+        }
+        for default in place.scope.default_arguments(call.name):
+            assert default.name is not None
+            if default.name not in taken:
+                taken.add(default.name)
+                value = evaluate(default.value, place.scope)
+                given.append(Given(default.name, value, default.span))
+        return given
+
+    def call_block(
+        self, call: syntax.Call, block: Block, given: list[Given], current: Tensor, place: Place
+    ) -> None:
+        declaration = block.declaration
+        if block in self.calling:
+            circle = " -> ".join(
+                each.name for each in (*self.calling[self.calling.index(block) :], block)
+            )
+            fail(
+                "recursive-block",
+                f"`{block.name}` calls itself: {circle}",
+                call.span,
+                help="use `repeat` to apply a block several times",
+            )
+        if len(self.calling) >= LIMITS.nesting:
+            fail("nesting-too-deep", f"blocks are nested over {LIMITS.nesting} deep", call.span)
+        names = tuple(parameter.name for parameter in declaration.parameters)
+        scope = Scope(block.file.scope)
+        values = self.parameter_values(
+            block.name,
+            declaration.parameters,
+            assign(names, given, block.name, call.name_span),
+            scope,
+            call.name_span,
+        )
+        if current.type is None:
+            raise UnknownValue
+        scope.names["in"] = current
+        shown = ", ".join(f"{key} = {_shown(each)}" for key, each in values.items())
+        frame = Frame(call.span, f"`{block.name}({shown})`" if shown else f"`{block.name}`")
+        prefix = self.path(call, place)
+        trail = (frame, *place.trail)
+        inner = Place(scope, block.names, block.file, prefix, trail, current, [])
+        first_node, first_check = len(self.nodes), len(self.checks)
+        self.calling.append(block)
+        try:
+            with self.region(
+                "block",
+                inner,
+                block.name,
+                declaration.span,
+                current,
+                arguments=values,
+                documentation=declaration.body.documentation,
+            ):
+                self.body(declaration.body, inner)
+        finally:
+            self.calling.pop()
+        nodes = (first_node, len(self.nodes))
+        self.checks[first_check:] = [
+            check if check.nodes is not None else check._replace(nodes=nodes)
+            for check in self.checks[first_check:]
+        ]
+        place.current = self.current(inner, call.span)
+        if place.current.type is not None:
+            self.check_ends(inner, declaration, trail)
+            place.current = Tensor(place.current.node, place.current.type, call.span)
+
+    def check_ends(
+        self, place: Place, declaration: syntax.Block, trail: tuple[Frame, ...]
+    ) -> None:
+        """A block has one output, so a chain that it turns away from must be used."""
+        assert place.current is not None
+        if not place.ends:
+            return
+        first = min(end.node for end in place.ends)
+        used = {index for node in self.nodes[first:] for index in node.inputs}
+        for end in place.ends:
+            is_input = self.nodes[end.node].op is None
+            if end.node not in used and end.node != place.current.node and not is_input:
+                raise Fault(
+                    Diagnostic(
+                        "value-unused",
+                        f"nothing in `{declaration.name}` uses the value of this chain",
+                        end.span,
+                        help="label it and join it, for instance with `concat(label)`",
+                        trail=trail,
+                    )
+                )
+
+    def merge(self, call: syntax.Call, op: type[Op], place: Place) -> None:
+        given = self.arguments(call, op, place)
+        named = [each for each in given if isinstance(each.value, Tensor)]
+        rest = [each for each in given if not isinstance(each.value, Tensor)]
+        values, spans = bind(op.parameters, rest, call.name, call.name_span)
+        operands: list[Tensor] = []
+        if call.branches is not None:
+            if named:
+                fail(
+                    "merge-operands",
+                    f"`{call.name}` has both branches and named values",
+                    named[0].span,
+                    help="put it into a branch of its own: `| from label -> identity`",
+                )
+            current = self.current(place, call.span)
+            with self.region("merge", place, call.name, call.span, current):
+                self.branches(call.branches, current, place, operands)
+                place.current = self.merged(call, op.bound(values), operands, spans, place)
+            return
+        current = self.current(place, call.span)
+        operands = [Tensor(current.node, current.type, current.span)]
+        for each in named:
+            assert isinstance(each.value, Tensor)
+            operands.append(Tensor(each.value.node, each.value.type, each.span))
+        place.current = self.merged(call, op.bound(values), operands, spans, place)
+
+    def merged(
+        self,
+        call: syntax.Call,
+        op: Op,
+        operands: list[Tensor],
+        spans: dict[str, Span],
+        place: Place,
+    ) -> Tensor:
+        if len(operands) < 2:
+            fail(
+                "merge-operands",
+                f"`{call.name}` joins two values or more; it has {len(operands)}",
+                call.span,
+                help=f"give it branches, `{call.name} {{ | … | … }}`, or a label, "
+                f"`{call.name}(label)`",
+            )
+        return self.node(op, tuple(operands), self.path(call, place), call.name_span, spans, place)
+
+    def branches(
+        self,
+        branches: tuple[syntax.Branch | syntax.BranchLoop, ...],
+        current: Tensor,
+        place: Place,
+        outputs: list[Tensor],
+    ) -> None:
+        for branch in branches:
+            self.step(branch.span)
+            if isinstance(branch, syntax.BranchLoop):
+                given = evaluate(branch.values, place.scope)
+                if not isinstance(given, (list, tuple)) or isinstance(given, Window):
+                    fail(
+                        "loop-values",
+                        f"`for` goes through a list, not {describe(given)}",
+                        branch.values.span,
+                    )
+                for number, each in enumerate(given):
+                    inner = place.inner(Scope(place.scope, "pass"))
+                    inner.indices = (*place.indices, str(number))
+                    bound = match_pattern(branch.pattern, each, branch.values.span)
+                    for name, value in bound.items():
+                        inner.scope.bind(name, value, branch.span)
+                    self.branches(branch.branches, current, inner, outputs)
+                continue
+            inner = place.inner(place.branch(current))
+            with self.region("branch", inner, "", branch.span, current):
+                self.body(branch.body, inner)
+            output = self.current(inner, branch.span)
+            outputs.append(Tensor(output.node, output.type, branch.span))
+
+    def residual(self, step: syntax.Residual, place: Place) -> None:
+        start = self.current(place, step.span)
+        self.current_known(place)
+        adds = step.condition is None or truth(step.condition, place.branch(start))
+        taken = "plain"
+        projects = False
+        with self.region("residual", place, "", step.span, start) as region:
+            inner = place.inner(place.branch(start))
+            with self.region("branch", inner, "body", step.body.span, start):
+                self.body(step.body, inner)
+            output = self.current(inner, step.body.span)
+            shortcut = start
+            shortcut_span = start.span
+            if adds:
+                taken = "identity"
+                scope = place.branch(start)
+                if output.type is None:
+                    raise UnknownValue
+                scope.names["out"] = output
+                if step.shortcut is not None:
+                    condition = step.shortcut_condition
+                    projects = condition is None or truth(condition, scope)
+                if projects:
+                    assert step.shortcut is not None
+                    taken = "shortcut"
+                    inner = place.inner(scope)
+                    with self.region("branch", inner, "shortcut", step.shortcut.span, start):
+                        self.body(step.shortcut, inner)
+                    shortcut = self.current(inner, step.shortcut.span)
+                    shortcut_span = step.shortcut_span or step.shortcut.span
+                output = self.add(
+                    step, place, (output, shortcut), (step.body.span, shortcut_span)
+                )
+            region.taken = taken
+            place.current = output
+
+    def add(
+        self,
+        step: syntax.Residual,
+        place: Place,
+        operands: tuple[Tensor, ...],
+        spans: tuple[Span, ...],
+    ) -> Tensor:
+        word = Span(step.span.source, step.span.start, step.span.start + len("residual"))
+        operands = tuple(
+            Tensor(each.node, each.type, span) for each, span in zip(operands, spans, strict=True)
+        )
+        try:
+            return self.node(OPERATORS["add"](), operands, self.path(step, place), word, {}, place)
+        except Fault as fault:
+            diagnostic = fault.diagnostic
+            body, shortcut = operands
+            if diagnostic.span == word and step.shortcut is None:
+                help = (
+                    "project the shortcut where the shape changes: "
+                    "`} shortcut if in.shape != out.shape { conv(…, 1x1, stride) }`"
+                )
+                message = f"the residual's body gives {body.type}, its input is {shortcut.type}"
+                diagnostic = diagnostic._replace(message=message, help=help)
+            raise Fault(diagnostic) from None
+
+    def parameter_values(
+        self,
+        what: str,
+        parameters: tuple[syntax.Parameter, ...],
+        given: dict[str, Given],
+        scope: Scope,
+        span: Span,
+    ) -> dict[str, object]:
+        """Each parameter's value; a default may use the parameters before it."""
+        values: dict[str, object] = {}
+        for parameter in parameters:
+            name = parameter.name
+            if name in given:
+                value, place = given[name].value, given[name].span
+            elif parameter.default is not None:
+                value, place = evaluate(parameter.default, scope), parameter.span
+            else:
+                raise missing_argument(what, name, parameter.kind or "", span)
+            is_block = isinstance(value, (Block, type))
+            if parameter.kind == "block" and not is_block:
+                fail(
+                    "argument-value",
+                    f"`{name}` of `{what}` must be a block or an operator, not {describe(value)}",
+                    place,
+                )
+            if parameter.kind is None and is_block:
+                fail(
+                    "argument-value",
+                    f"`{name}` of `{what}` must be a value, not {describe(value)}",
+                    place,
+                    help=f"declare it as `{name}: block` to take blocks",
+                    labels=(Label(parameter.span, "declared here"),),
+                )
+            if parameter.kind not in (None, "block"):
+                fail(
+                    "unknown-kind",
+                    f"`{parameter.kind}` is no kind of parameter",
+                    parameter.span,
+                    help="a parameter is plain (`width`) or takes a block (`unit: block`)",
+                )
+            values[name] = value
+            scope.bind(name, value, parameter.span)
+        return values
+
+
+def _shown(value: object) -> str:
+    return value.name if isinstance(value, (Block, type)) else show_value(value)  # type: ignore[union-attr]
+
+
+def parameter_names(target: Block | type[Op]) -> tuple[str, ...]:
+    if isinstance(target, Block):
+        return tuple(parameter.name for parameter in target.declaration.parameters)
+    return tuple(target.parameters)

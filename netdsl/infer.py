@@ -1,0 +1,44 @@
+"""Type one operator's output, and turn its complaints into diagnostics at the right place."""
+
+from __future__ import annotations
+
+from netdsl.diagnostics import Diagnostic, Fault, Label
+from netdsl.graph import Origin
+from netdsl.ops.base import Op, OpError
+from netdsl.source import Span
+from netdsl.tensor import TensorType
+
+
+def infer(
+    op: Op, inputs: tuple[TensorType, ...], operand_spans: tuple[Span, ...], origin: Origin
+) -> TensorType:
+    """The type of `op`'s output. `operand_spans` are the places that made each input.
+
+    Raises Fault, with every input's shape and place shown where the inputs disagree.
+    """
+    try:
+        return op.infer(*inputs)
+    except OpError as error:
+        span = origin.arguments.get(error.argument or "", origin.span)
+        if len(inputs) > 1:
+            labels = tuple(
+                Label(place, f"this is {type}")
+                for place, type in zip(operand_spans, inputs, strict=True)
+            )
+        else:
+            labels = tuple(
+                Label(place, f"{type} comes from here")
+                for place, type in zip(operand_spans, inputs, strict=True)
+                if place != span
+            )
+        raise Fault(
+            Diagnostic(
+                error.code,
+                error.message,
+                span,
+                labels=labels,
+                notes=(error.note,) if error.note else (),
+                help=error.help,
+                trail=origin.trail,
+            )
+        ) from None

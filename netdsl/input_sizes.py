@@ -1,0 +1,90 @@
+"""The sizes of a network's input: given, defaulted, or left as symbols."""
+
+from __future__ import annotations
+
+from netdsl import syntax
+from netdsl.bind import Given
+from netdsl.evaluate import Scope, describe, evaluate, fail, truth
+from netdsl.sizes import Expression, Size, symbol
+from netdsl.source import Span
+
+
+def input_shape(
+    statement: syntax.Input, scope: Scope, settings: dict[str, Given], *, symbolic: bool
+) -> tuple[Size, ...]:
+    """The input's shape; each new name in it is bound in `scope`.
+
+    A named size is what `settings` give, else its default, else a symbol; with `symbolic`, always
+    a symbol unless it is set. `where` is checked as far as the sizes are known. Raises Fault.
+    """
+    defaults = statement.default
+    if defaults is not None and len(defaults) != len(statement.sizes):
+        fail(
+            "input-default",
+            f"{len(defaults)} default sizes for an input of {len(statement.sizes)}",
+            statement.span,
+        )
+    multiples = _multiples(statement.where, scope)
+    shape: list[Size] = []
+    for position, size in enumerate(statement.sizes):
+        default = None if defaults is None else defaults[position]
+        if isinstance(size, syntax.Name) and scope.find(size.name) is None:
+            scope.bind(
+                size.name,
+                _named_size(size, default, settings, multiples, symbolic, scope),
+                size.span,
+            )
+        value = evaluate(size, scope)
+        shape.append(value if isinstance(value, Expression) else _whole(value, size.span))
+        if default is not None and not symbolic and not isinstance(size, syntax.Name):
+            if evaluate(default, scope) != value:
+                fail("input-default", f"the default is not {describe(value)}", default.span)
+    if statement.where is not None and not any(isinstance(each, Expression) for each in shape):
+        if not truth(statement.where, scope):
+            sizes = "×".join(str(each) for each in shape)
+            fail(
+                "input-condition",
+                f"an input of {sizes} does not meet the condition `{statement.where.span.text}`",
+                statement.where.span,
+            )
+    return tuple(shape)
+
+
+def _named_size(
+    name: syntax.Name,
+    default: syntax.Expression | None,
+    settings: dict[str, Given],
+    multiples: dict[str, int],
+    symbolic: bool,
+    scope: Scope,
+) -> Size:
+    if name.name in settings:
+        given = settings[name.name]
+        return _whole(given.value, given.span)
+    if default is not None and not symbolic:
+        return _whole(evaluate(default, scope), default.span)
+    return symbol(name.name, multiples.get(name.name, 1))
+
+
+def _whole(value: object, span: Span) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 31:
+        fail(
+            "input-size",
+            f"a size is a whole number from 1 to 2^31 - 1, not {describe(value)}",
+            span,
+        )
+    return value
+
+
+def _multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, int]:
+    """The divisors that `H % 16 == 0 and …` promises, by name."""
+    match where:
+        case syntax.Binary("and", left, right, _):
+            return _multiples(left, scope) | _multiples(right, scope)
+        case syntax.Comparison(
+            syntax.Binary("%", syntax.Name(name), divisor, _), (("==", syntax.Constant(0)),), _
+        ):
+            value = evaluate(divisor, scope)
+            if isinstance(value, int) and value > 0:
+                return {name: value}
+    return {}

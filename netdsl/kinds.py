@@ -1,0 +1,192 @@
+"""The kinds of value that an operator's argument takes: how one is checked, stored and shown."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeAlias
+
+from netdsl.sizes import Expression
+from netdsl.tensor import Window
+
+Padding: TypeAlias = "str | tuple[tuple[int, int], tuple[int, int]]"
+"""`same`, or the pixels added ((above, below), (left, right))."""
+
+
+class Kind:
+    """Converts a compile-time value to what the operator stores.
+
+    `description` completes the sentence "… must be". `convert` raises ValueError with nothing but
+    what was wrong, since the caller knows the argument's name.
+    """
+
+    description: str = "a value"
+    words: ClassVar[tuple[str, ...]] | tuple[str, ...] = ()
+    """Bare words that stand for themselves in a program, such as `same`."""
+
+    def convert(self, value: object) -> object:
+        raise NotImplementedError
+
+    def show(self, value: object) -> str:
+        return show_value(value)
+
+    def reject(self, value: object) -> ValueError:
+        return ValueError(f"must be {self.description}, not {show_value(value)}")
+
+
+class Integer(Kind):
+    """A whole number of at least `minimum`; a symbolic size where `symbolic`."""
+
+    def __init__(self, minimum: int = 1, *, symbolic: bool = False) -> None:
+        self.minimum = minimum
+        self.symbolic = symbolic
+        self.description = f"a whole number of at least {minimum}"
+
+    def convert(self, value: object) -> object:
+        if self.symbolic and isinstance(value, Expression):
+            return value
+        # 64.0 comes out of `64 * width`; rounding is the program's to say, so only whole ones pass.
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or value < self.minimum:
+            raise self.reject(value)
+        return value
+
+
+class Number(Kind):
+    """A number between `minimum` and `maximum`, both included; None is no bound."""
+
+    def __init__(self, minimum: float | None = None, maximum: float | None = None) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+        if minimum is not None and maximum is not None:
+            self.description = f"a number from {minimum:g} to {maximum:g}"
+        elif minimum is not None:
+            self.description = f"a number of at least {minimum:g}"
+        else:
+            self.description = "a number"
+
+    def convert(self, value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self.reject(value)
+        if self.minimum is not None and value < self.minimum:
+            raise self.reject(value)
+        if self.maximum is not None and value > self.maximum:
+            raise self.reject(value)
+        return float(value)
+
+
+class Boolean(Kind):
+    description = "true or false"
+
+    def convert(self, value: object) -> object:
+        if not isinstance(value, bool):
+            raise self.reject(value)
+        return value
+
+
+class Choice(Kind):
+    """One of a few words, written bare (`nearest`) or as a string."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.description = " or ".join(words)
+
+    def convert(self, value: object) -> object:
+        if value not in self.words:
+            raise self.reject(value)
+        return value
+
+
+class WindowKind(Kind):
+    """A size over the image: `3x5`, or 3 for 3x3; both sides at least `minimum`."""
+
+    def __init__(self, minimum: int = 1) -> None:
+        self.minimum = minimum
+        self.description = f"a size such as 3x3 or a whole number, of at least {minimum}"
+
+    def convert(self, value: object) -> object:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = Window(value, value)
+        if not isinstance(value, Window) or min(value) < self.minimum:
+            raise self.reject(value)
+        return value
+
+
+class PaddingKind(Kind):
+    """What is put around the image: `same`, `valid`, 1, 1x2, or ((above, below), (left, right)).
+
+    `same` is TensorFlow's: as much as makes the output ceil(H / S) high, the odd pixel below and
+    to the right. A number or size is added on both sides, as PyTorch and most papers do.
+    """
+
+    words = ("same", "valid")
+    description = "same, valid, a number, a size such as 1x2, or ((above, below), (left, right))"
+
+    def __init__(self, *, same: bool = True) -> None:
+        if not same:
+            self.words = ("valid",)
+            self.description = "valid, a number, a size such as 1x2, or ((above, below), (left, right))"
+
+    def convert(self, value: object) -> Padding:
+        if isinstance(value, str) and value in self.words:
+            return "same" if value == "same" else ((0, 0), (0, 0))
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = Window(value, value)
+        if isinstance(value, Window):
+            value = ((value.height, value.height), (value.width, value.width))
+        if isinstance(value, (tuple, list)) and len(value) == 2:
+            pairs = []
+            for pair in value:
+                if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                    raise self.reject(value)
+                if not all(type(side) is int and side >= 0 for side in pair):
+                    raise self.reject(value)
+                pairs.append((pair[0], pair[1]))
+            return pairs[0], pairs[1]
+        raise self.reject(value)
+
+    def show(self, value: object) -> str:
+        if isinstance(value, tuple):
+            (above, below), (left, right) = value
+            if above == below and left == right:
+                return str(above) if above == left else f"{above}x{left}"
+        return show_value(value)
+
+
+class Integers(Kind):
+    """A list of whole numbers of at least `minimum`."""
+
+    def __init__(self, minimum: int = 0) -> None:
+        self.minimum = minimum
+        self.description = f"a list of whole numbers of at least {minimum}"
+
+    def convert(self, value: object) -> object:
+        if not isinstance(value, (tuple, list, range)):
+            raise self.reject(value)
+        for each in value:
+            if isinstance(each, bool) or not isinstance(each, int) or each < self.minimum:
+                raise self.reject(value)
+        return tuple(value)
+
+
+def show_value(value: object) -> str:
+    """A compile-time value as a program would write it, shortened where it is long."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if value.isidentifier() else f'"{value}"'
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Window):
+        return str(value)
+    if isinstance(value, (tuple, list)):
+        opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
+        shown = [show_value(each) for each in value[:8]]
+        if len(value) > 8:
+            shown.append("…")
+        return opening + ", ".join(shown) + closing
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,97 @@
+"""The Python interface: load a network, read its costs, get its Flax source and module."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.cost import CostReport
+from netdsl.diagnostics import Diagnostic
+from netdsl.emit import class_name, emit
+from netdsl.graph import Graph
+from netdsl.network import (
+    Network,
+    choose_network,
+    find,
+    has_errors,
+    load_file,
+    load_network,
+    setting_of,
+)
+from netdsl.render import render
+from netdsl.source import Source
+
+if TYPE_CHECKING:
+    from flax import nnx
+
+
+class ProgramError(Exception):
+    """A program has errors; `diagnostics` are they, and the message shows them."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__("\n" + render(diagnostics, color=False))
+        self.diagnostics = diagnostics
+
+
+class Model:
+    """A network that passed all checks.
+
+    `report` has its costs, `graph` its typed nodes, `python` its Flax source, and `module(rngs)`
+    an instance of that very source, with initialised weights.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def graph(self) -> Graph:
+        return self.network.graph
+
+    @property
+    def report(self) -> CostReport:
+        return self.network.report
+
+    @cached_property
+    def python(self) -> str:
+        """The Flax NNX source, which `netdsl compile` writes."""
+        return emit(self.graph)
+
+    @cached_property
+    def module_class(self) -> type[nnx.Module]:
+        # Only what runs a network needs jax, which takes as long to import as all checks together.
+        from netdsl.emit.build import build
+
+        return build(self.python, class_name(self.graph))
+
+    def module(self, rngs: nnx.Rngs) -> nnx.Module:
+        """A new instance, called as `module(x[N, H, W, C], train=False, rngs=None)`."""
+        return self.module_class(rngs=rngs)
+
+    def __repr__(self) -> str:
+        return f"<netdsl network {self.name}: {self.report.total.params:,} parameters>"
+
+
+def load(target: str | Path | Source, **settings: object) -> Model:
+    """The network in a file (`"resnet.net:resnet50"`), of a shipped name, or in a `Source`.
+
+    `settings` override its parameters and named input sizes. Raises ProgramError where the program
+    has errors, UnknownTarget or UnreadableSource where there is none.
+    """
+    if isinstance(target, Source):
+        source, wanted = target, None
+    else:
+        source, wanted, _ = find(str(target))
+    file, diagnostics = load_file(source)
+    if file is None or has_errors(diagnostics):
+        raise ProgramError(diagnostics)
+    name = choose_network(file, wanted)
+    given = {key: setting_of(key, value) for key, value in settings.items()}
+    network, diagnostics = load_network(file, name, given)
+    if network is None:
+        raise ProgramError(diagnostics)
+    return Model(network)

@@ -1,0 +1,211 @@
+"""Find a network by file or by name, and take it through the static stages."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import netdsl.architectures
+from netdsl import syntax
+from netdsl.bind import Given
+from netdsl.claims import judge
+from netdsl.cost import CostReport, cost
+from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
+from netdsl.elaborate import elaborate, missing_parameters
+from netdsl.evaluate import Scope, UnknownValue, evaluate
+from netdsl.exits import WRONG_USAGE, Failure
+from netdsl.graph import Graph
+from netdsl.parse import parse
+from netdsl.program import Library, ProgramFile, load_program
+from netdsl.source import Source, Span, read_source
+
+SHIPPED = Path(netdsl.architectures.__file__).parent
+"""The folder of the architectures that come with netdsl; `import … from std` looks here too."""
+
+
+class UnknownTarget(Failure):
+    """What a command was pointed at does not exist; the message says what would do."""
+
+    exit_code = WRONG_USAGE
+
+
+class Target(NamedTuple):
+    """A program, and the network of it that is meant; None leaves that to the file."""
+
+    source: Source
+    network: str | None
+    note: str = ""
+    """What the user should know about how the target was found."""
+
+
+class Network(NamedTuple):
+    """A network that passed all checks, with its graph and costs."""
+
+    name: str
+    file: ProgramFile
+    settings: dict[str, str]
+    graph: Graph
+    report: CostReport
+    recipes: tuple[syntax.Recipe, ...]
+
+
+def find(target: str) -> Target:
+    """The program that `FILE.net`, `FILE.net:NETWORK`, a shipped name or `-` stands for.
+
+    A name may have its folder in front: `torchvision/resnet50`. Where `NAME.net` is not there but
+    a shipped network is called NAME, it is that one. Raises UnknownTarget or UnreadableSource.
+    """
+    if target == "-" or target.startswith("-:"):
+        return Target(Source("<stdin>", sys.stdin.read()), target[2:] or None)
+    path_text, colon, network = target.rpartition(":")
+    if not colon or not path_text.endswith(".net"):
+        path_text, network = target, ""
+    if path_text.endswith(".net"):
+        path = Path(path_text)
+        shipped = shipped_networks().get(path.stem)
+        if not path.exists() and path.name == path_text and shipped is not None and not network:
+            note = f"there is no file {path_text} here; this is the {path.stem} that netdsl ships"
+            return Target(read_source(shipped, shipped.name), path.stem, note)
+        return Target(read_source(path), network or None)
+    shipped = shipped_networks().get(target)
+    if shipped is None:
+        if Path(target).exists():
+            raise UnknownTarget(f"`{target}` is not a .net file")
+        help = did_you_mean(target, tuple(shipped_networks()))
+        raise UnknownTarget(
+            f"there is no shipped network `{target}`, and a file's name ends in .net"
+            + (f"; {help}" if help.startswith("did") else "; `netdsl list` shows the shipped ones")
+        )
+    return Target(read_source(shipped, shipped.name), target.rpartition("/")[2])
+
+
+def shipped_networks() -> dict[str, Path]:
+    """The file of each shipped network, by its name, with its folder in front where it has one."""
+    found: dict[str, Path] = {}
+    for path in sorted(SHIPPED.glob("**/*.net")):
+        folder = path.parent.relative_to(SHIPPED).as_posix()
+        for name in _NETWORK.findall(path.read_text("utf-8")):
+            found.setdefault(name if folder == "." else f"{folder}/{name}", path)
+    return found
+
+
+# Declarations begin their line, as `netdsl check architectures` makes sure of.
+_NETWORK = re.compile(r"^network\s+([A-Za-z_]\w*)", re.MULTILINE)
+
+
+def load_file(source: Source) -> tuple[ProgramFile | None, tuple[Diagnostic, ...]]:
+    """Parse a program with its imports, which may lie in the file's folder or the current one."""
+    root = None
+    if source.path is not None:
+        root = source.path.resolve().parent
+        if root.is_relative_to(Path.cwd()):
+            root = Path.cwd()
+    return load_program(source, Library(root, SHIPPED))
+
+
+def complete_networks(file: ProgramFile) -> list[str]:
+    """The networks of a file that need no further arguments; the others are templates."""
+    names = []
+    for name in file.networks:
+        try:
+            if not missing_parameters(file, name):
+                names.append(name)
+        except Fault:
+            names.append(name)  # Elaborating it will say what is wrong.
+    return names
+
+
+def choose_network(file: ProgramFile, wanted: str | None) -> str:
+    """The network that is meant: the one named, the only one, or the one named like the file.
+
+    Raises UnknownTarget.
+    """
+    stem = file.source.path.stem if file.source.path is not None else ""
+    complete = complete_networks(file)
+    if wanted is not None:
+        if wanted in file.networks:
+            return wanted
+        help = did_you_mean(wanted, tuple(file.networks))
+        raise UnknownTarget(
+            f"`{file.source.name}` has no network `{wanted}`" + (f"; {help}" if help else "")
+        )
+    if len(complete) == 1:
+        return complete[0]
+    if stem in file.networks:
+        return stem
+    if not file.networks:
+        raise UnknownTarget(f"`{file.source.name}` has no network, only blocks")
+    if not complete and len(file.networks) == 1:
+        return next(iter(file.networks))
+    listed = ", ".join(f"{file.source.name}:{name}" for name in complete or file.networks)
+    raise UnknownTarget(f"`{file.source.name}` has several networks: choose one of {listed}")
+
+
+def read_settings(
+    texts: dict[str, str], file: ProgramFile
+) -> tuple[dict[str, Given], tuple[Diagnostic, ...]]:
+    """The values of `--set name=value`, written as in a program."""
+    settings: dict[str, Given] = {}
+    for name, text in texts.items():
+        source = Source(f"--set {name}", f"let {name} = {text}")
+        tree, diagnostics = parse(source)
+        if tree is None or diagnostics:
+            return {}, diagnostics
+        declaration = tree.declarations[0]
+        assert isinstance(declaration, syntax.Let)
+        try:
+            value = evaluate(declaration.value, Scope(file.scope))
+        except Fault as fault:
+            return {}, (fault.diagnostic,)
+        except UnknownValue:
+            return {}, ()
+        settings[name] = Given(name, value, declaration.value.span)
+    return settings, ()
+
+
+def setting_of(name: str, value: object) -> Given:
+    """A setting that a Python caller gives as a value."""
+    source = Source(f"{name}=…", f"{name} = {value!r}")
+    return Given(name, value, Span(source, 0, len(source.text)))
+
+
+def load_network(
+    file: ProgramFile, name: str, settings: dict[str, Given], *, batch: int = 1
+) -> tuple[Network | None, tuple[Diagnostic, ...]]:
+    """Elaborate, cost and judge one network of a file. None where it has an error."""
+    elaboration = elaborate(file, name, settings)
+    diagnostics = elaboration.diagnostics
+    if elaboration.graph is None:
+        return None, diagnostics
+    report = cost(elaboration.graph, batch)
+    diagnostics += judge(elaboration.checks, report)
+    if any(each.severity == "error" for each in diagnostics):
+        return None, diagnostics
+    shown = {key: given.span.text for key, given in settings.items()}
+    recipes = tuple(
+        recipe for recipe in file.recipes.values() if _is_for(file, recipe.network, name)
+    )
+    return Network(name, file, shown, elaboration.graph, report, recipes), diagnostics
+
+
+def prove_network(
+    file: ProgramFile, name: str, settings: dict[str, Given]
+) -> tuple[Diagnostic, ...]:
+    """What is wrong with a network for some sizes of its input; nothing for fixed ones."""
+    return elaborate(file, name, settings, symbolic=True).diagnostics
+
+
+def _is_for(file: ProgramFile, base: str, name: str) -> bool:
+    """Whether a recipe for `base` is one for `name`: itself, or a variant of it."""
+    while name != base:
+        declaration = file.networks.get(name)
+        if not isinstance(declaration, syntax.Variant):
+            return False
+        name = declaration.base
+    return True
+
+
+def has_errors(diagnostics: tuple[Diagnostic, ...]) -> bool:
+    return any(each.severity == "error" for each in diagnostics)

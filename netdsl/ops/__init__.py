@@ -1,0 +1,133 @@
+"""What networks are made of: each operator defined once, and the table of them."""
+
+from __future__ import annotations
+
+from netdsl.ops.activation import (
+    Elu,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Tanh,
+)
+from netdsl.ops.base import Op
+from netdsl.ops.conv import Conv, ConvTranspose, Depthwise
+from netdsl.ops.dense import Dense
+from netdsl.ops.merge import Add, Concat, Maximum, Multiply
+from netdsl.ops.noise import Dropout, StochasticDepth
+from netdsl.ops.norm import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm, Scale
+from netdsl.ops.pool import (
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    AveragePool,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    MaxPool,
+)
+from netdsl.ops.shape import (
+    ChannelShuffle,
+    Crop,
+    Flatten,
+    Identity,
+    Pad,
+    Reshape,
+    Select,
+    Split,
+    Upsample,
+)
+
+OPS: tuple[type[Op], ...] = (
+    Conv,
+    Depthwise,
+    ConvTranspose,
+    Dense,
+    BatchNorm,
+    LayerNorm,
+    GroupNorm,
+    LocalResponseNorm,
+    Scale,
+    MaxPool,
+    AveragePool,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    Relu,
+    Relu6,
+    LeakyRelu,
+    Elu,
+    Gelu,
+    Silu,
+    HardSwish,
+    HardSigmoid,
+    Sigmoid,
+    Tanh,
+    Softmax,
+    Dropout,
+    StochasticDepth,
+    Flatten,
+    Reshape,
+    Upsample,
+    Pad,
+    Crop,
+    Select,
+    Split,
+    ChannelShuffle,
+    Identity,
+    Concat,
+    Add,
+    Multiply,
+    Maximum,
+)
+"""Every operator, in the order in which the reference lists them."""
+
+OPERATORS: dict[str, type[Op]] = {op.name: op for op in OPS}
+"""The operators by the word that calls them."""
+
+WORDS: frozenset[str] = frozenset(
+    word for op in OPS for parameter in op.parameters.values() for word in parameter.kind.words
+)
+"""The bare words that stand for themselves as arguments, such as `same`."""
+
+SYNONYMS: dict[str, str] = {
+    "adaptive_avg_pool": "adaptiveavgpool",
+    "avg_pool": "avgpool",
+    "average_pool": "avgpool",
+    "batch_norm": "bn",
+    "batchnorm": "bn",
+    "conv2d": "conv",
+    "convolution": "conv",
+    "conv2d_transpose": "conv_transpose",
+    "deconv": "conv_transpose",
+    "concatenate": "concat",
+    "dwconv": "depthwise",
+    "fc": "dense",
+    "fully_connected": "dense",
+    "gap": "globalavgpool",
+    "global_average_pool": "globalavgpool",
+    "global_avg_pool": "globalavgpool",
+    "global_max_pool": "globalmaxpool",
+    "group_norm": "groupnorm",
+    "hsigmoid": "hard_sigmoid",
+    "hswish": "hard_swish",
+    "hardswish": "hard_swish",
+    "hardsigmoid": "hard_sigmoid",
+    "layer_norm": "layernorm",
+    "leakyrelu": "leaky_relu",
+    "linear": "dense",
+    "local_response_norm": "lrn",
+    "max_pool": "maxpool",
+    "maximum": "max",
+    "multiply": "mul",
+    "drop_path": "stochastic_depth",
+    "droppath": "stochastic_depth",
+    "swish": "silu",
+    "skip": "identity",
+    "zeropad": "pad",
+}
+"""What other tools call our operators, for the help of an unknown one."""

@@ -1,0 +1,83 @@
+"""What an operator is: documented parameters, and the rules that every one must give.
+
+An operator knows shapes, not places in a text: a rule that meets a mistake raises `OpError`, and
+`netdsl.infer` alone makes a diagnostic of it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from netdsl.code import Emission
+from netdsl.parameters import Documented
+from netdsl.tensor import Cost, Field, TensorType, Weight
+
+
+class OpError(Exception):
+    """A rule can't be met.
+
+    `code` is listed in `netdsl.codes`; `argument` names the parameter at fault, `operand` the
+    index of the input at fault; `note` shows the arithmetic; `help` is a way out.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        argument: str | None = None,
+        operand: int | None = None,
+        note: str = "",
+        help: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.argument = argument
+        self.operand = operand
+        self.note = note
+        self.help = help
+
+
+_RULES = ("infer", "weights", "cost", "emit")
+
+
+class Op(Documented):
+    """Base of all operators.
+
+    A subclass that sets `name` is an operator of the language, and must have all of `infer`,
+    `weights`, `cost` and `emit`, its own or from a family base: a forgotten rule is a TypeError
+    when the module is imported.
+    """
+
+    holds_weights: ClassVar[bool] = False
+    """Whether instances may own arrays; decides how a labelled chain is named."""
+    is_merge: ClassVar[bool] = False
+    """Whether it takes several inputs, from branches or named values."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.name:
+            missing = [rule for rule in _RULES if getattr(cls, rule) is getattr(Op, rule)]
+            if missing:
+                raise TypeError(f"operator {cls.name!r} has no rule for {', '.join(missing)}")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        """The type of the output; raises OpError where the inputs don't fit."""
+        raise NotImplementedError
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        """The arrays that the layer holds, for inputs that `infer` accepted."""
+        raise NotImplementedError
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        """The forward work for one image."""
+        raise NotImplementedError
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        """The Flax form, for inputs that `infer` accepted and whose sizes are integers."""
+        raise NotImplementedError
+
+    def field(self) -> Field | None:
+        """The window over height and width; the default is one pixel. None: the whole image."""
+        return Field()

@@ -1,0 +1,270 @@
+"""Convolutions: the operators that slide learned windows over an image."""
+
+from __future__ import annotations
+
+from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, call
+from netdsl.kinds import Boolean, Integer, Padding, PaddingKind, WindowKind
+from netdsl.ops.base import Op, OpError
+from netdsl.ops.initializers import INITIALIZER, initializer_keyword
+from netdsl.ops.windows import (
+    NO_PADDING,
+    emit_padding,
+    emit_window,
+    require_image,
+    strided_sizes,
+)
+from netdsl.parameters import param
+from netdsl.sizes import Size
+from netdsl.tensor import Cost, Field, TensorType, Weight, Window
+
+
+class _Sliding(Op):
+    """What convolutions share: the cost of `K² · weights` taps, the field, the bias."""
+
+    holds_weights = True
+    kernel: Window
+    dilation: Window
+    stride: Window
+    bias: bool
+
+    def bias_weights(self, filters: Size) -> tuple[Weight, ...]:
+        return (Weight("bias", (filters,), "bias", (0,)),) if self.bias else ()
+
+    def work(self, outputs: Size, taps: Size) -> Cost:
+        macs = outputs * taps
+        return Cost(macs=macs, flops=2 * macs + (outputs if self.bias else 0))
+
+    def require_divisor(self, groups: int, count: Size, what: str) -> None:
+        if isinstance(count, int) and count % groups:
+            raise OpError(
+                "channels-not-divisible",
+                f"groups = {groups} does not divide {what}",
+                argument="groups",
+                help=f"{groups} groups need a multiple of {groups}, such as "
+                f"{count // groups * groups or groups} or {(count // groups + 1) * groups}",
+            )
+
+    def field(self) -> Field:
+        return Field(
+            Window(
+                self.dilation.height * (self.kernel.height - 1) + 1,
+                self.dilation.width * (self.kernel.width - 1) + 1,
+            ),
+            self.stride,
+        )
+
+
+class Conv(_Sliding):
+    """Slide F learned K×K windows over an image.
+
+        x[N, H, W, C] -> y[N, H', W', F]
+        H' = ceil(H / S)                             pad = same
+        H' = floor((H + 2P - D(K-1) - 1) / S) + 1    pad = P
+        params = K² (C/G) F + F·bias
+        macs   = K² (C/G) F · H' W'                  per image
+
+    G must divide both C and F. Taps on padding are counted, as papers do; XLA skips them.
+    Source: Dumoulin & Visin, arXiv:1603.07285, §2.
+    """
+
+    name = "conv"
+    filters: int = param("channels F of the output", Integer(1))
+    kernel: Window = param("window K, pixels", WindowKind())
+    stride: Window = param("step S of the window, pixels", WindowKind(), Window(1, 1))
+    pad: Padding = param("pixels P around the image", PaddingKind(), NO_PADDING)
+    dilation: Window = param("pixels D from tap to tap", WindowKind(), Window(1, 1))
+    groups: int = param("groups G of channels, convolved apart", Integer(1), 1)
+    bias: bool = param("whether each filter adds a learned constant", Boolean(), True)
+    init: str = param("how the weights start", INITIALIZER, "lecun_normal")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        self.require_divisor(self.groups, x.channels, f"the {x.channels} channels of the input")
+        self.require_divisor(self.groups, self.filters, f"filters = {self.filters}")
+        height, width = strided_sizes(x, self.kernel, self.stride, self.pad, self.dilation)
+        return TensorType((height, width, self.filters))
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        (x,) = inputs
+        shape = (*self.kernel, x.channels // self.groups, self.filters)
+        kernel = Weight("kernel", shape, "weight", (3, 2, 0, 1))
+        return (kernel, *self.bias_weights(self.filters))
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        (x,) = inputs
+        taps = self.kernel.height * self.kernel.width * (x.channels // self.groups)
+        return self.work(output.elements, taps)
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        (x,) = inputs
+        keywords = _keywords(self.kernel, self.stride, self.pad, self.dilation)
+        if self.groups != 1:
+            keywords.append(("feature_group_count", self.groups))
+        return _convolution("nnx.Conv", x.channels, self.filters, keywords, self.bias, self.init)
+
+
+class Depthwise(_Sliding):
+    """Slide M windows of its own over each channel.
+
+        x[N, H, W, C] -> y[N, H', W', C M]
+        H' as of conv
+        params = K² C M + C M·bias
+        macs   = K² C M · H' W'      per image
+
+    Source: Howard et al. 2017, arXiv:1704.04861, §3.1.
+    """
+
+    name = "depthwise"
+    kernel: Window = param("window K, pixels", WindowKind())
+    stride: Window = param("step S of the window, pixels", WindowKind(), Window(1, 1))
+    pad: Padding = param("pixels P around the image", PaddingKind(), NO_PADDING)
+    multiplier: int = param("windows M for each channel", Integer(1), 1)
+    dilation: Window = param("pixels D from tap to tap", WindowKind(), Window(1, 1))
+    bias: bool = param("whether each output channel adds a learned constant", Boolean(), True)
+    init: str = param("how the weights start", INITIALIZER, "lecun_normal")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        height, width = strided_sizes(x, self.kernel, self.stride, self.pad, self.dilation)
+        return TensorType((height, width, x.channels * self.multiplier))
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        (x,) = inputs
+        filters = x.channels * self.multiplier
+        kernel = Weight("kernel", (*self.kernel, 1, filters), "weight", (3, 2, 0, 1))
+        return (kernel, *self.bias_weights(filters))
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return self.work(output.elements, self.kernel.height * self.kernel.width)
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        (x,) = inputs
+        keywords = _keywords(self.kernel, self.stride, self.pad, self.dilation)
+        keywords.append(("feature_group_count", x.channels))
+        filters = x.channels * self.multiplier
+        return _convolution("nnx.Conv", x.channels, filters, keywords, self.bias, self.init)
+
+
+class ConvTranspose(_Sliding):
+    """Spread each pixel over a learned K×K window, S pixels apart: the gradient of a convolution.
+
+        x[N, H, W, C] -> y[N, H', W', F]
+        H' = H S                                   pad = same
+        H' = (H - 1) S - 2P + D(K-1) + 1 + E       pad = P, E = extra
+        params = K² C F + F·bias
+        macs   = K² C F · H W                      per image: each input pixel meets each tap
+
+    `same` crops the full result to H S pixels, the odd one below and to the right.
+    Source: Dumoulin & Visin, arXiv:1603.07285, §4.
+    """
+
+    name = "conv_transpose"
+    filters: int = param("channels F of the output", Integer(1))
+    kernel: Window = param("window K, pixels", WindowKind())
+    stride: Window = param("pixels S between the windows", WindowKind(), Window(1, 1))
+    pad: Padding = param("pixels P cut off the full result", PaddingKind(), NO_PADDING)
+    extra: Window = param("rows and columns E added below and right", WindowKind(0), Window(0, 0))
+    dilation: Window = param("pixels D from tap to tap", WindowKind(), Window(1, 1))
+    bias: bool = param("whether each filter adds a learned constant", Boolean(), True)
+    init: str = param("how the weights start", INITIALIZER, "lecun_normal")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        sizes: list[Size] = []
+        for axis, name in enumerate(("height", "width")):
+            before, after = self.cut(axis)
+            reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+            size = (x.shape[axis] - 1) * self.stride[axis] + reach - before - after
+            if isinstance(size, int) and size < 1:
+                raise OpError(
+                    "window-too-large",
+                    f"a padding of {before} + {after} cuts off the whole {name}",
+                    argument="pad",
+                    note=f"({x.shape[axis]} − 1)·{self.stride[axis]} + {reach} − {before} − {after}"
+                    f" = {size}",
+                )
+            sizes.append(size)
+        return TensorType((*sizes, self.filters))
+
+    def cut(self, axis: int) -> tuple[int, int]:
+        """The rows or columns cut off the full result, before and after; negative adds some."""
+        reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+        if isinstance(self.pad, str):
+            # (H - 1) S + reach - cut = H S
+            total = reach - self.stride[axis]
+            before = max(total, 0) // 2
+            return before, total - before
+        before, after = self.pad[axis]
+        return before, after - self.extra[axis]
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        (x,) = inputs
+        # PyTorch keeps input channels first and the window unmirrored; ours is mirrored to match
+        # `lax.conv_general_dilated` with a dilated input.
+        kernel = Weight("kernel", (*self.kernel, x.channels, self.filters), "weight", (2, 3, 0, 1))
+        return (kernel, *self.bias_weights(self.filters))
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        (x,) = inputs
+        macs = x.elements * (self.kernel.height * self.kernel.width * self.filters)
+        return Cost(macs=macs, flops=2 * macs + (output.elements if self.bias else 0))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        (x,) = inputs
+        # Flax's padding is what is put around the spread-out image: reach - 1 less than the cut.
+        padding = tuple(
+            (
+                self.dilation[axis] * (self.kernel[axis] - 1) - self.cut(axis)[0],
+                self.dilation[axis] * (self.kernel[axis] - 1) - self.cut(axis)[1],
+            )
+            for axis in (0, 1)
+        )
+        keywords: list[tuple[str, Fragment]] = [("kernel_size", tuple(self.kernel))]
+        if self.stride != (1, 1):
+            keywords.append(("strides", emit_window(self.stride)))
+        keywords.append(("padding", padding))
+        if self.dilation != (1, 1):
+            keywords.append(("kernel_dilation", emit_window(self.dilation)))
+        return _convolution(
+            "nnx.ConvTranspose", x.channels, self.filters, keywords, self.bias, self.init
+        )
+
+    def field(self) -> Field:
+        # Upsampling makes one output pixel see ceil(K / S) input pixels; steps can't go below one.
+        return Field(
+            Window(
+                -(-self.kernel.height // self.stride.height),
+                -(-self.kernel.width // self.stride.width),
+            )
+        )
+
+
+def _keywords(
+    kernel: Window, stride: Window, pad: Padding, dilation: Window
+) -> list[tuple[str, Fragment]]:
+    keywords: list[tuple[str, Fragment]] = [("kernel_size", tuple(kernel))]
+    if stride != (1, 1):
+        keywords.append(("strides", emit_window(stride)))
+    keywords.append(("padding", emit_padding(pad)))
+    if dilation != (1, 1):
+        keywords.append(("kernel_dilation", emit_window(dilation)))
+    return keywords
+
+
+def _convolution(
+    function: str,
+    channels: Size,
+    filters: Size,
+    keywords: list[tuple[str, Fragment]],
+    bias: bool,
+    init: str,
+) -> Emission:
+    assert isinstance(channels, int) and isinstance(filters, int)
+    if not bias:
+        keywords.append(("use_bias", False))
+    keywords += initializer_keyword("kernel_init", init, "lecun_normal")
+    keywords.append(("rngs", Rngs()))
+    return Emission(Call(Module(), (Input(),)), call(function, channels, filters, **dict(keywords)))

@@ -1,0 +1,60 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, call
+from netdsl.kinds import Boolean, Integer
+from netdsl.ops.base import Op, OpError
+from netdsl.ops.initializers import INITIALIZER, initializer_keyword
+from netdsl.parameters import param
+from netdsl.tensor import Cost, TensorType, Weight
+
+
+class Dense(Op):
+    """Weigh all C inputs for each of F outputs.
+
+        x[N, C] -> y[N, F] = x w + b
+        params = C F + F·bias
+        macs   = C F              per image
+
+    An image must be made a vector first, so that nobody multiplies only its channels unawares;
+    where that is meant, it is `conv(F, 1x1)`.
+    """
+
+    name = "dense"
+    holds_weights = True
+    features: int = param("outputs F", Integer(1))
+    bias: bool = param("whether each output adds a learned constant", Boolean(), True)
+    init: str = param("how the weights start", INITIALIZER, "lecun_normal")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if len(x.shape) != 1:
+            raise OpError(
+                "needs-vector",
+                f"`dense` works on a vector, not on an image of {x}",
+                operand=0,
+                help=f"put `flatten` or `globalavgpool` before it; `conv({self.features}, 1x1)` "
+                "works on each pixel",
+            )
+        return TensorType((self.features,))
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        (x,) = inputs
+        kernel = Weight("kernel", (x.channels, self.features), "weight", (1, 0))
+        bias = Weight("bias", (self.features,), "bias", (0,))
+        return (kernel, bias) if self.bias else (kernel,)
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        (x,) = inputs
+        macs = x.channels * self.features
+        return Cost(macs=macs, flops=2 * macs + (self.features if self.bias else 0))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        (x,) = inputs
+        assert isinstance(x.channels, int)
+        keywords: list[tuple[str, Fragment]] = [] if self.bias else [("use_bias", False)]
+        keywords += initializer_keyword("kernel_init", self.init, "lecun_normal")
+        keywords.append(("rngs", Rngs()))
+        module = call("nnx.Linear", x.channels, self.features, **dict(keywords))
+        return Emission(Call(Module(), (Input(),)), module)

@@ -1,0 +1,158 @@
+"""Operators that join several values."""
+
+from __future__ import annotations
+
+from netdsl.code import Emission, Fragment, Input, Listing, Operation, call
+from netdsl.ops.base import Op, OpError
+from netdsl.sizes import Size, counterexample, evaluate
+from netdsl.tensor import Cost, TensorType, Weight
+
+
+class _Merge(Op):
+    is_merge = True
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        return ()
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=(len(inputs) - 1) * output.elements)
+
+
+_AXES = ("height", "width", "channels")
+
+
+def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, axes: int) -> None:
+    """Raise OpError where two shapes differ in one of their first `axes` sizes."""
+    if len(first.shape) != len(other.shape):
+        raise OpError(
+            "shape-mismatch",
+            f"`{op.name}` joins {first} with {other}: an image with a vector",
+            operand=operand,
+        )
+    names = _AXES if first.is_image else ("features",)
+    for name, a, b in list(zip(names, first.shape, other.shape, strict=True))[:axes]:
+        note = _difference(a, b)
+        if note is not None:
+            raise OpError(
+                "shape-mismatch",
+                f"`{op.name}` joins {first} with {other}: {name} differs, {a} and {b}",
+                operand=operand,
+                note=note,
+            )
+
+
+def _difference(a: Size, b: Size) -> str | None:
+    """How two sizes differ: "" for numbers, an example for symbols; None where they don't."""
+    if a == b:
+        return None
+    if isinstance(a, int) and isinstance(b, int):
+        return ""
+    values = counterexample(a, b)
+    if values is None:
+        return None
+    given = ", ".join(f"{name} = {value}" for name, value in sorted(values.items()))
+    return f"for instance, {given} gives {evaluate(a, values)} and {evaluate(b, values)}"
+
+
+class Concat(_Merge):
+    """Put the channels of all inputs one after the other.
+
+        x_i[N, H, W, C_i] -> y[N, H, W, Σ C_i]
+
+    Heights and widths must agree.
+    """
+
+    name = "concat"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        channels: Size = 0
+        for operand, x in enumerate(inputs):
+            _require_equal(self, inputs[0], x, operand, len(x.shape) - 1)
+            channels = channels + x.channels
+        return TensorType((*inputs[0].shape[:-1], channels))
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost()
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        operands = Listing(tuple(Input(index) for index in range(len(inputs))))
+        return Emission(call("jnp.concatenate", operands, axis=-1))
+
+
+class Add(_Merge):
+    """Add the inputs, which must have one shape; 1 operation per element and further input.
+
+    Source: He et al. 2015, arXiv:1512.03385, §3.2.
+    """
+
+    name = "add"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        for operand, x in enumerate(inputs):
+            _require_equal(self, inputs[0], x, operand, len(x.shape))
+        return inputs[0]
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        return Emission(Operation("+", tuple(Input(index) for index in range(len(inputs)))))
+
+
+class Multiply(_Merge):
+    """Multiply the inputs; a vector, or an image of 1×1, weighs the channels of an image.
+
+        x[N, H, W, C], s[N, C] -> y[N, H, W, C] = x s
+
+    1 operation per element and further input.
+    Source: Hu, Shen & Sun 2017, arXiv:1709.01507, §3.2.
+    """
+
+    name = "mul"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        whole = max(inputs, key=lambda x: (len(x.shape), not _is_weighing(x)))
+        for operand, x in enumerate(inputs):
+            if x != whole and whole.is_image and _is_weighing(x):
+                if _difference(x.channels, whole.channels) is not None:
+                    raise OpError(
+                        "shape-mismatch",
+                        f"`mul` weighs the {whole.channels} channels of {whole} with "
+                        f"{x.channels} numbers",
+                        operand=operand,
+                    )
+            else:
+                _require_equal(self, whole, x, operand, len(x.shape))
+        return whole
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        whole = self.infer(*inputs)
+        operands: list[Fragment] = [
+            call("jnp.expand_dims", Input(index), axis=(1, 2))
+            if whole.is_image and not x.is_image
+            else Input(index)
+            for index, x in enumerate(inputs)
+        ]
+        return Emission(Operation("*", tuple(operands)))
+
+
+def _is_weighing(x: TensorType) -> bool:
+    return not x.is_image or x.shape[:2] == (1, 1)
+
+
+class Maximum(_Merge):
+    """Keep the largest of the inputs, element by element; they must have one shape.
+
+    1 comparison per element and further input.
+    Source: Goodfellow et al. 2013, arXiv:1302.4389.
+    """
+
+    name = "max"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        for operand, x in enumerate(inputs):
+            _require_equal(self, inputs[0], x, operand, len(x.shape))
+        return inputs[0]
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        apply: Fragment = Input(0)
+        for index in range(1, len(inputs)):
+            apply = call("jnp.maximum", apply, Input(index))
+        return Emission(apply)

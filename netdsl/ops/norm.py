@@ -1,0 +1,233 @@
+"""Normalisation, and the learned scale that comes with it."""
+
+from __future__ import annotations
+
+from netdsl.code import Call, Emission, Fragment, Input, Module, NotTrain, Rngs, call
+from netdsl.kinds import Boolean, Choice, Integer, Number
+from netdsl.ops.base import Op, OpError
+from netdsl.ops.windows import require_image
+from netdsl.parameters import param
+from netdsl.sizes import Size
+from netdsl.tensor import Cost, TensorType, Weight
+
+
+class _Normalisation(Op):
+    """What they share: the shape stays, and each channel may get a learned scale and shift."""
+
+    holds_weights = True
+    scale: bool
+    bias: bool
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        shape = (inputs[0].channels,)
+        scale = (Weight("scale", shape, "weight", (0,)),) if self.scale else ()
+        bias = (Weight("bias", shape, "bias", (0,)),) if self.bias else ()
+        return scale + bias
+
+    def learned(self) -> list[tuple[str, Fragment]]:
+        """The keywords for what is not learned."""
+        keywords: list[tuple[str, Fragment]] = []
+        if not self.bias:
+            keywords.append(("use_bias", False))
+        if not self.scale:
+            keywords.append(("use_scale", False))
+        return keywords
+
+
+class BatchNorm(_Normalisation):
+    """Give each channel mean 0 and variance 1 over the batch, then a learned scale and shift.
+
+        y = (x - mean) / sqrt(var + eps) · scale + bias
+        params  = 2 C
+        buffers = 2 C           running mean and variance, which inference uses
+        flops   = 2 per element at inference, where all is one multiplication and one addition
+
+    Source: Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.
+    """
+
+    name = "bn"
+    momentum: float = param(
+        "share of the old running statistics at each step; PyTorch's momentum is 1 less this",
+        Number(0, 1),
+        0.9,
+    )
+    eps: float = param("added to the variance", Number(0), 1e-5)
+    scale: bool = param("whether each channel has a learned scale", Boolean(), True)
+    bias: bool = param("whether each channel has a learned shift", Boolean(), True)
+    init: str = param(
+        "how the scale starts; zeros make a residual block start as the identity",
+        Choice("ones", "zeros"),
+        "ones",
+    )
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        shape = (inputs[0].channels,)
+        return (
+            *super().weights(*inputs),
+            Weight("mean", shape, "running_mean", (0,), trainable=False),
+            Weight("var", shape, "running_var", (0,), trainable=False),
+        )
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=2 * output.elements)
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        keywords: list[tuple[str, Fragment]] = [("momentum", self.momentum)]
+        if self.eps != 1e-5:
+            keywords.append(("epsilon", self.eps))
+        keywords += self.learned()
+        if self.init == "zeros":
+            keywords.append(("scale_init", call("nnx.initializers.zeros_init")))
+        keywords.append(("rngs", Rngs()))
+        return Emission(
+            Call(Module(), (Input(),), (("use_running_average", NotTrain()),)),
+            call("nnx.BatchNorm", _channels(inputs[0]), **dict(keywords)),
+        )
+
+
+class LayerNorm(_Normalisation):
+    """Give the channels of each pixel mean 0 and variance 1, then a learned scale and shift.
+
+        y = (x - mean_C) / sqrt(var_C + eps) · scale + bias
+        params = 2 C
+        flops  = 7 per element: mean 1, variance 2, the quotient 2, scale and shift 2
+
+    Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450, §3; over channels only, as in ConvNeXt.
+    """
+
+    name = "layernorm"
+    eps: float = param("added to the variance", Number(0), 1e-6)
+    scale: bool = param("whether each channel has a learned scale", Boolean(), True)
+    bias: bool = param("whether each channel has a learned shift", Boolean(), True)
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=7 * output.elements)
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        keywords: list[tuple[str, Fragment]] = []
+        if self.eps != 1e-6:
+            keywords.append(("epsilon", self.eps))
+        keywords += [*self.learned(), ("rngs", Rngs())]
+        module = call("nnx.LayerNorm", _channels(inputs[0]), **dict(keywords))
+        return Emission(Call(Module(), (Input(),)), module)
+
+
+class GroupNorm(_Normalisation):
+    """Give each of G groups of channels mean 0 and variance 1 over the image, then scale and shift.
+
+        y = (x - mean_G) / sqrt(var_G + eps) · scale + bias
+        params = 2 C
+        flops  = 7 per element, as layernorm
+
+    Source: Wu & He 2018, arXiv:1803.08494, §3.1.
+    """
+
+    name = "groupnorm"
+    groups: int = param("groups G of channels", Integer(1), 32)
+    eps: float = param("added to the variance", Number(0), 1e-5)
+    scale: bool = param("whether each channel has a learned scale", Boolean(), True)
+    bias: bool = param("whether each channel has a learned shift", Boolean(), True)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if isinstance(x.channels, int) and x.channels % self.groups:
+            raise OpError(
+                "channels-not-divisible",
+                f"groups = {self.groups} does not divide the {x.channels} channels of the input",
+                argument="groups",
+            )
+        return x
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=7 * output.elements)
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        keywords: list[tuple[str, Fragment]] = [("num_groups", self.groups), ("epsilon", self.eps)]
+        keywords += [*self.learned(), ("rngs", Rngs())]
+        module = call("nnx.GroupNorm", _channels(inputs[0]), **dict(keywords))
+        return Emission(Call(Module(), (Input(),)), module)
+
+
+class LocalResponseNorm(Op):
+    """Divide each value by the energy of its neighbours in the channels.
+
+        y_c = x_c / (k + alpha · Σ x_j²)^beta       over the `size` channels j around c
+        flops = size + 4 per element: squares 1, their sum size - 1, and 4 for the rest
+
+    The defaults and the form are AlexNet's. Caffe, PyTorch and TensorFlow's `lrn` in some layers
+    divide alpha by `size`, and start from k = 1: their alpha is `size` times ours.
+    Source: Krizhevsky, Sutskever & Hinton 2012, §3.3.
+    """
+
+    name = "lrn"
+    size: int = param("channels in the neighbourhood", Integer(1), 5)
+    alpha: float = param("weight of the sum of squares", Number(0), 1e-4)
+    beta: float = param("exponent", Number(0), 0.75)
+    k: float = param("constant added to the sum", Number(0), 2.0)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        require_image(self, inputs[0])
+        return inputs[0]
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        return ()
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=(self.size + 4) * output.elements)
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        keywords: list[tuple[str, Fragment]] = [
+            ("size", self.size),
+            ("alpha", self.alpha),
+            ("beta", self.beta),
+            ("k", self.k),
+        ]
+        apply = call("local_response_norm", Input(), **dict(keywords))
+        return Emission(apply, runtime=("local_response_norm",))
+
+
+class Scale(Op):
+    """Multiply each channel by a learned number, and maybe add one.
+
+        y_c = x_c · scale_c (+ bias_c)
+        params = C + C·bias
+        flops  = 1 per element, 2 with bias
+
+    LeNet-5's trainable subsampling is `avgpool(2x2) -> scale(bias = true)`; ConvNeXt's layer scale
+    is `scale(init = 1e-6)`.
+    Source: LeCun et al. 1998, §II.B; Touvron et al. 2021, arXiv:2103.17239, §2.
+    """
+
+    name = "scale"
+    holds_weights = True
+    init: float = param("where each factor starts", Number(), 1.0)
+    bias: bool = param("whether each channel adds a learned constant", Boolean(), False)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        shape = (inputs[0].channels,)
+        scale = Weight("scale", shape, "scale", (0,))
+        return (scale, Weight("bias", shape, "bias", (0,))) if self.bias else (scale,)
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=output.elements * (2 if self.bias else 1))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        keywords: list[tuple[str, Fragment]] = []
+        if self.init != 1.0:
+            keywords.append(("init", self.init))
+        if self.bias:
+            keywords.append(("use_bias", True))
+        module = call("Scale", _channels(inputs[0]), **dict(keywords))
+        return Emission(Call(Module(), (Input(),)), module, runtime=("scale",))
+
+
+def _channels(x: TensorType) -> int:
+    channels: Size = x.channels
+    assert isinstance(channels, int)
+    return channels

@@ -1,0 +1,235 @@
+"""Pooling: windows that keep the largest value or the mean of each channel."""
+
+from __future__ import annotations
+
+from netdsl.code import Emission, Fragment, Input, call
+from netdsl.kinds import Boolean, Padding, PaddingKind, WindowKind
+from netdsl.ops.base import Op
+from netdsl.ops.windows import (
+    NO_PADDING,
+    emit_pool_padding,
+    require_image,
+    strided_sizes,
+)
+from netdsl.parameters import param
+from netdsl.tensor import Cost, Field, TensorType, Weight, Window
+
+
+class _StrideKind(WindowKind):
+    def show(self, value: object) -> str:
+        return "kernel" if value is None else super().show(value)
+
+
+class _Unweighted(Op):
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        return ()
+
+
+class _Pool(_Unweighted):
+    """What max and average pooling share."""
+
+    kernel: Window = param("window K, pixels", WindowKind())
+    stride: Window | None = param("step S of the window, pixels", _StrideKind(), None)
+    pad: Padding = param("pixels P around the image", PaddingKind(), NO_PADDING)
+    ceil: bool = param("round sizes up, as Caffe does, instead of down", Boolean(), False)
+
+    @property
+    def step(self) -> Window:
+        return self.kernel if self.stride is None else self.stride
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        height, width = strided_sizes(x, self.kernel, self.step, self.pad, ceil=self.ceil)
+        return TensorType((height, width, x.channels))
+
+    def overhang(self, x: TensorType) -> tuple[int, int]:
+        """The rows and columns by which rounding up lets windows hang over the padding."""
+        if isinstance(self.pad, str) or not self.ceil:
+            return 0, 0
+        sizes = strided_sizes(x, self.kernel, self.step, self.pad, ceil=True)
+        beyond = []
+        for axis in (0, 1):
+            size, count = x.shape[axis], sizes[axis]
+            assert isinstance(size, int) and isinstance(count, int)
+            end = (count - 1) * self.step[axis] + self.kernel[axis]
+            beyond.append(max(end - size - sum(self.pad[axis]), 0))
+        return beyond[0], beyond[1]
+
+    def field(self) -> Field:
+        return Field(self.kernel, self.step)
+
+
+class MaxPool(_Pool):
+    """Keep the largest value of each K×K window, channel by channel.
+
+        x[N, H, W, C] -> y[N, H', W', C]
+        H' = floor((H + 2P - K) / S) + 1     rounded up with `ceil`; ceil(H / S) for pad = same
+        flops = K² - 1 comparisons per output
+
+    Padding never is the largest. With `ceil`, a last window that begins in the padding below or to
+    the right is left out, as PyTorch does.
+    """
+
+    name = "maxpool"
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=output.elements * (self.kernel.height * self.kernel.width - 1))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        padding = emit_pool_padding(self.pad)
+        if any(self.overhang(inputs[0])):
+            padding = _widened(self.pad, self.overhang(inputs[0]))
+        return Emission(call("nnx.max_pool", Input(), **dict(_keywords(self, padding))))
+
+
+class AveragePool(_Pool):
+    """Take the mean of each K×K window, channel by channel.
+
+        x[N, H, W, C] -> y[N, H', W', C]     H' as of maxpool
+        flops = K² per output: K² - 1 additions and a division
+
+    A window over the edge divides by K², padding counted as zeros, unless `count_padding` is
+    false; with pad = same, padding is never counted, as in TensorFlow. What hangs over because of
+    `ceil` is never counted, as in PyTorch.
+    """
+
+    name = "avgpool"
+    count_padding: bool = param("whether padded pixels count in the mean", Boolean(), True)
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=output.elements * (self.kernel.height * self.kernel.width))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        (x,) = inputs
+        counts = self.count_padding and self.pad != "same"
+        if any(self.overhang(x)):
+            apply = call(
+                "average_pool",
+                Input(),
+                window_shape=tuple(self.kernel),
+                strides=tuple(self.step),
+                padding=self.pad,
+                overhang=self.overhang(x),
+                count_padding=counts,
+            )
+            return Emission(apply, runtime=("average_pool",))
+        keywords = _keywords(self, emit_pool_padding(self.pad))
+        if not counts and self.pad != NO_PADDING:
+            keywords.append(("count_include_pad", False))
+        return Emission(call("nnx.avg_pool", Input(), **dict(keywords)))
+
+
+def _keywords(pool: _Pool, padding: Fragment) -> list[tuple[str, Fragment]]:
+    keywords: list[tuple[str, Fragment]] = [
+        ("window_shape", tuple(pool.kernel)),
+        ("strides", tuple(pool.step)),
+    ]
+    if padding != "VALID":
+        keywords.append(("padding", padding))
+    return keywords
+
+
+def _widened(pad: Padding, overhang: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    assert not isinstance(pad, str)
+    (above, below), (left, right) = pad
+    return (above, below + overhang[0]), (left, right + overhang[1])
+
+
+class _Global(_Unweighted):
+    keep: bool = param("whether to leave an image of 1×1 instead of a vector", Boolean(), False)
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        return TensorType((1, 1, x.channels) if self.keep else (x.channels,))
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=inputs[0].elements)
+
+    def field(self) -> Field | None:
+        return None
+
+    def reduction(self, function: str) -> Emission:
+        keywords: list[tuple[str, Fragment]] = [("axis", (1, 2))]
+        if self.keep:
+            keywords.append(("keepdims", True))
+        return Emission(call(function, Input(), **dict(keywords)))
+
+
+class GlobalAveragePool(_Global):
+    """Take the mean of each channel over the whole image.
+
+        x[N, H, W, C] -> y[N, C]
+        flops = H W per channel
+
+    Source: Lin, Chen & Yan 2013, arXiv:1312.4400, §3.2.
+    """
+
+    name = "globalavgpool"
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        return self.reduction("jnp.mean")
+
+
+class GlobalMaxPool(_Global):
+    """Keep the largest value of each channel over the whole image.
+
+        x[N, H, W, C] -> y[N, C]
+        flops = H W comparisons per channel
+    """
+
+    name = "globalmaxpool"
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        return self.reduction("jnp.max")
+
+
+class _Adaptive(_Unweighted):
+    """Pooling to a given size: output i covers rows floor(i H / n) up to ceil((i + 1) H / n)."""
+
+    size: Window = param("height and width of the output, pixels", WindowKind())
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        return TensorType((*self.size, x.channels))
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=inputs[0].elements)
+
+    def field(self) -> Field | None:
+        return None
+
+    def pooled(self, function: str) -> Emission:
+        apply = call(function, Input(), height=self.size.height, width=self.size.width)
+        return Emission(apply, runtime=(function,))
+
+
+class AdaptiveAveragePool(_Adaptive):
+    """Take means over as many bins as make an image of the given size.
+
+        x[N, H, W, C] -> y[N, n, m, C]
+        bin i = rows floor(i H / n) up to ceil((i + 1) H / n)
+        flops = 1 per input element (bins that overlap are counted once)
+
+    As PyTorch's AdaptiveAvgPool2d.
+    """
+
+    name = "adaptiveavgpool"
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        return self.pooled("adaptive_average_pool")
+
+
+class AdaptiveMaxPool(_Adaptive):
+    """Keep the largest value of each bin of an image of the given size.
+
+        x[N, H, W, C] -> y[N, n, m, C]       bins as of adaptiveavgpool
+        flops = 1 comparison per input element
+    """
+
+    name = "adaptivemaxpool"
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        return self.pooled("adaptive_max_pool")

@@ -1,0 +1,293 @@
+"""Operators that move, cut or repeat values without computing with them."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, call
+from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, WindowKind
+from netdsl.ops.base import Op, OpError
+from netdsl.ops.windows import require_image
+from netdsl.parameters import param
+from netdsl.sizes import Size
+from netdsl.tensor import Cost, Field, TensorType, Weight, Window
+
+
+class _Moving(Op):
+    def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
+        return ()
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost()
+
+
+class Flatten(_Moving):
+    """Make the image a vector, row by row, channels innermost.
+
+        x[N, H, W, C] -> y[N, H W C]
+
+    PyTorch flattens channels first, so the weights of a dense layer after it are in another order.
+    """
+
+    name = "flatten"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return TensorType((inputs[0].elements,))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        elements = inputs[0].elements
+        assert isinstance(elements, int)
+        return Emission(Method(Input(), "reshape", (-1, elements)))
+
+    def field(self) -> Field | None:
+        return None
+
+
+class Reshape(_Moving):
+    """Give the values of each image another shape, in the same order.
+
+        x[N, …] -> y[N, *shape]
+
+    One size may be -1: what is left. The product of sizes must stay.
+    """
+
+    name = "reshape"
+    shape: tuple[int, ...] = param("sizes after the batch axis", Integers(-1))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if 0 in self.shape or self.shape.count(-1) > 1 or len(self.shape) not in (1, 3):
+            raise OpError(
+                "reshape-sizes",
+                f"{list(self.shape)} is not a shape of 1 or 3 sizes with at most one -1",
+                argument="shape",
+            )
+        known = prod(size for size in self.shape if size != -1)
+        elements = x.elements
+        rest: Size = elements // known if -1 in self.shape else 1
+        if rest * known != elements:
+            raise OpError(
+                "reshape-sizes",
+                f"{x} has {elements} values, which is no {list(self.shape)}",
+                argument="shape",
+            )
+        return TensorType(tuple(rest if size == -1 else size for size in self.shape))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        shape = self.infer(*inputs).shape
+        assert all(isinstance(size, int) for size in shape)
+        sizes: tuple[Fragment, ...] = tuple(int(str(size)) for size in shape)
+        return Emission(Method(Input(), "reshape", (-1, *sizes)))
+
+    def field(self) -> Field | None:
+        return None
+
+
+class Upsample(_Moving):
+    """Enlarge the image by a whole factor.
+
+        x[N, H, W, C] -> y[N, H S, W S, C]
+        flops = 0 for nearest, 8 per output for bilinear
+
+    `bilinear` puts pixels at their centres (PyTorch's align_corners = False).
+    """
+
+    name = "upsample"
+    scale: Window = param("factor S for height and width", WindowKind())
+    method: str = param("how pixels in between are made", Choice("nearest", "bilinear"), "nearest")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        height, width, channels = x.shape
+        return TensorType((height * self.scale.height, width * self.scale.width, channels))
+
+    def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
+        return Cost(flops=8 * output.elements if self.method == "bilinear" else 0)
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        apply = call("upsample", Input(), scale=tuple(self.scale), method=self.method)
+        return Emission(apply, runtime=("upsample",))
+
+    def field(self) -> Field:
+        return Field(Window(2, 2) if self.method == "bilinear" else Window(1, 1))
+
+
+class Pad(_Moving):
+    """Put pixels around the image.
+
+        x[N, H, W, C] -> y[N, H + 2P, W + 2P, C]
+    """
+
+    name = "pad"
+    amount: Padding = param("pixels P on each side", PaddingKind(same=False))
+    mode: str = param(
+        "zeros, the edge repeated, or the image mirrored",
+        Choice("zeros", "edge", "reflect"),
+        "zeros",
+    )
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        (above, below), (left, right) = self.sides
+        height, width, channels = x.shape
+        if self.mode == "reflect":
+            for name, size, most in (
+                ("height", height, max(above, below)),
+                ("width", width, max(left, right)),
+            ):
+                if isinstance(size, int) and most >= size:
+                    raise OpError(
+                        "window-too-large",
+                        f"{most} pixels can't be mirrored from a {name} of {size}",
+                        argument="amount",
+                    )
+        return TensorType((height + above + below, width + left + right, channels))
+
+    @property
+    def sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        assert not isinstance(self.amount, str)
+        return self.amount
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        widths = ((0, 0), *self.sides, (0, 0))
+        if self.mode == "zeros":
+            return Emission(call("jnp.pad", Input(), widths))
+        return Emission(call("jnp.pad", Input(), widths, mode=self.mode))
+
+
+class Crop(_Moving):
+    """Cut pixels off the image.
+
+        x[N, H, W, C] -> y[N, H - 2P, W - 2P, C]
+    """
+
+    name = "crop"
+    amount: Padding = param("pixels P off each side", PaddingKind(same=False))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        (above, below), (left, right) = self.sides
+        height, width = x.shape[0] - above - below, x.shape[1] - left - right
+        if (isinstance(height, int) and height < 1) or (isinstance(width, int) and width < 1):
+            raise OpError(
+                "window-too-large",
+                f"this crops an image of {x} to {height}×{width}",
+                argument="amount",
+            )
+        return TensorType((height, width, x.channels))
+
+    @property
+    def sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        assert not isinstance(self.amount, str)
+        return self.amount
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        ranges = [
+            (before or None, -after if after else None) for before, after in self.sides
+        ]
+        whole = (None, None)
+        return Emission(Slice(Input(), (whole, *ranges, whole)))
+
+
+class Select(_Moving):
+    """Take some channels, in the order given.
+
+        x[N, H, W, C] -> y[N, H, W, n]
+    """
+
+    name = "select"
+    channels: tuple[int, ...] = param("numbers of the channels, from 0", Integers(0))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if not self.channels:
+            raise OpError("channels-out-of-range", "no channel is selected", argument="channels")
+        highest = max(self.channels)
+        if isinstance(x.channels, int) and highest >= x.channels:
+            raise OpError(
+                "channels-out-of-range",
+                f"there is no channel {highest} among the {x.channels} of the input",
+                argument="channels",
+                help="channels count from 0",
+            )
+        return TensorType((*x.shape[:-1], len(self.channels)))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        return Emission(Take(Input(), tuple(self.channels)))
+
+
+class Split(_Moving):
+    """Cut the channels into equal parts and go on with one.
+
+        x[N, H, W, C] -> y[N, H, W, C / parts]
+
+    Source: Ma et al. 2018, arXiv:1807.11164, §3.2.
+    """
+
+    name = "split"
+    parts: int = param("equal parts of the channels", Integer(1))
+    index: int = param("which part, from 0", Integer(0))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if isinstance(x.channels, int) and x.channels % self.parts:
+            raise OpError(
+                "channels-not-divisible",
+                f"parts = {self.parts} does not divide the {x.channels} channels of the input",
+                argument="parts",
+            )
+        if self.index >= self.parts:
+            raise OpError(
+                "channels-out-of-range",
+                f"there is no part {self.index} among {self.parts}, counted from 0",
+                argument="index",
+            )
+        return TensorType((*x.shape[:-1], x.channels // self.parts))
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        (x,) = inputs
+        assert isinstance(x.channels, int)
+        size = x.channels // self.parts
+        whole = ((None, None),) * len(x.shape)
+        return Emission(Slice(Input(), (*whole, (self.index * size, (self.index + 1) * size))))
+
+
+class ChannelShuffle(_Moving):
+    """Deal the channels of G groups out, so that each next group has some of every one.
+
+        channel g C/G + i goes to i G + g
+
+    Source: Zhang et al. 2017, arXiv:1707.01083, §3.1.
+    """
+
+    name = "channel_shuffle"
+    groups: int = param("groups G of channels", Integer(1))
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        if isinstance(x.channels, int) and x.channels % self.groups:
+            raise OpError(
+                "channels-not-divisible",
+                f"groups = {self.groups} does not divide the {x.channels} channels of the input",
+                argument="groups",
+            )
+        return x
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        apply = call("channel_shuffle", Input(), self.groups)
+        return Emission(apply, runtime=("channel_shuffle",))
+
+
+class Identity(_Moving):
+    """Leave the value as it is: a branch that does nothing."""
+
+    name = "identity"
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        return inputs[0]
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        return Emission(Input())

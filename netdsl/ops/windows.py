@@ -1,0 +1,108 @@
+"""Arithmetic of windows that slide over an image, shared by convolutions and pools."""
+
+from __future__ import annotations
+
+from netdsl.code import Constant
+from netdsl.kinds import Padding
+from netdsl.ops.base import Op, OpError
+from netdsl.sizes import Size, UndecidedSize, ceil_divide, floor_divide
+from netdsl.tensor import TensorType, Window
+
+NO_PADDING: Padding = ((0, 0), (0, 0))
+
+
+def require_image(op: Op, x: TensorType) -> None:
+    """Raise OpError unless the input is an image."""
+    if not x.is_image:
+        raise OpError(
+            "needs-image",
+            f"`{op.name}` works on an image (height × width × channels), not on a vector of {x}",
+            operand=0,
+            help="put it in front of `flatten` or the global pooling",
+        )
+
+
+def strided_sizes(
+    x: TensorType,
+    kernel: Window,
+    stride: Window,
+    pad: Padding,
+    dilation: Window = Window(1, 1),
+    *,
+    ceil: bool = False,
+) -> tuple[Size, Size]:
+    """Height and width after windows of `kernel` taps, `dilation` apart, moved by `stride`.
+
+    With `ceil`, sizes round up, but a window must begin inside the image or the padding above and
+    left of it (as PyTorch's pools have it). Raises OpError where no window fits.
+    """
+    return (
+        _strided_size("height", x.shape[0], 0, kernel, stride, pad, dilation, ceil),
+        _strided_size("width", x.shape[1], 1, kernel, stride, pad, dilation, ceil),
+    )
+
+
+def _strided_size(
+    axis_name: str,
+    size: Size,
+    axis: int,
+    kernel: Window,
+    stride: Window,
+    pad: Padding,
+    dilation: Window,
+    ceil: bool,
+) -> Size:
+    step = stride[axis]
+    if pad == "same":
+        return ceil_divide(size, step)
+    assert not isinstance(pad, str)
+    before, after = pad[axis]
+    reach = dilation[axis] * (kernel[axis] - 1) + 1
+    room = size + before + after - reach
+    if isinstance(room, int) and room < 0:
+        padded = f"{size} + {before} + {after}" if before or after else f"{size}"
+        raise OpError(
+            "window-too-large",
+            f"a window of {reach} does not fit into a {axis_name} of {padded}",
+            argument="kernel",
+            note=f"({padded} − {reach}) / {step} + 1 is below 1",
+            help="`pad = same` keeps the size; or use a smaller window or fewer strides before",
+        )
+    if not ceil:
+        return floor_divide(room, step) + 1
+    count = ceil_divide(room, step) + 1
+    # The last window has to begin before the padding below or to the right.
+    try:
+        outside = (count - 1) * step >= size + before
+    except UndecidedSize:
+        outside = False  # A window of at most the stride's overhang; exact once sizes are known.
+    return count - 1 if outside else count
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """The pixels that SAME padding adds before and after; the odd one goes after."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def emit_window(window: Window) -> Constant:
+    """One number where both sides are alike, as people write it."""
+    return window.height if window.height == window.width else tuple(window)
+
+
+def emit_padding(pad: Padding) -> Constant:
+    """As Flax takes it: "SAME", "VALID", one number, or a pair for each axis."""
+    if isinstance(pad, str):
+        return "SAME"
+    if pad == NO_PADDING:
+        return "VALID"
+    (above, below), (left, right) = pad
+    if above == below == left == right:
+        return above
+    return ((above, below), (left, right))
+
+
+def emit_pool_padding(pad: Padding) -> Constant:
+    """As Flax's pools take it: "SAME", "VALID" or pairs, never one number."""
+    padding = emit_padding(pad)
+    return ((padding, padding), (padding, padding)) if isinstance(padding, int) else padding

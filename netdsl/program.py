@@ -1,0 +1,259 @@
+"""One program: its file and what it imports, as tables of declarations by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netdsl import syntax
+from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
+from netdsl.evaluate import UNKNOWN, Scope, UnknownValue, evaluate, match_pattern
+from netdsl.limits import LIMITS
+from netdsl.naming import Names, name_body
+from netdsl.ops import OPERATORS
+from netdsl.parse import parse
+from netdsl.source import Source, Span, UnreadableSource, read_source
+
+
+class Block:
+    """A block with the file that it was declared in, whose names it sees."""
+
+    def __init__(self, declaration: syntax.Block, file: ProgramFile) -> None:
+        self.declaration = declaration
+        self.file = file
+        self.name = declaration.name
+        self._names: Names | None = None
+
+    @property
+    def names(self) -> Names:
+        if self._names is None:
+            self._names = name_body(self.declaration.body)
+        return self._names
+
+
+class ProgramFile:
+    """The declarations of one file, with the imported ones among them."""
+
+    def __init__(self, tree: syntax.File) -> None:
+        self.tree = tree
+        self.source = tree.source
+        self.scope = Scope()
+        self.blocks: dict[str, Block] = {}
+        self.networks: dict[str, syntax.Network | syntax.Variant] = {}
+        self.recipes: dict[str, syntax.Recipe] = {}
+        self.sources: list[Source] = [tree.source]
+        """The files of the program, this one first, without those of the standard library."""
+
+
+class Library:
+    """Where imports are found: files below `root`, and the standard library's folder."""
+
+    def __init__(self, root: Path | None, standard: Path) -> None:
+        self.root = None if root is None else root.resolve()
+        self.standard = standard.resolve()
+
+
+def load_program(
+    source: Source, library: Library
+) -> tuple[ProgramFile | None, tuple[Diagnostic, ...]]:
+    """Parse a file and all that it imports. None only where it doesn't parse at all."""
+    loader = _Loader(library, source)
+    file = loader.load(source, ())
+    if file is not None:
+        file.sources = loader.sources
+    return file, tuple(loader.diagnostics)
+
+
+class _Loader:
+    def __init__(self, library: Library, source: Source) -> None:
+        self.library = library
+        self.sources = [source]
+        self.diagnostics: list[Diagnostic] = []
+        self.loaded: dict[Path, ProgramFile | None] = {}
+
+    def load(self, source: Source, importing: tuple[Path, ...]) -> ProgramFile | None:
+        tree, diagnostics = parse(source)
+        self.diagnostics.extend(diagnostics)
+        if tree is None:
+            return None
+        file = ProgramFile(tree)
+        spans: dict[str, Span] = {}
+        for declaration in tree.declarations:
+            try:
+                self._declare(declaration, file, spans, importing)
+            except Fault as fault:
+                self.diagnostics.append(fault.diagnostic)
+        return file
+
+    def _declare(
+        self,
+        declaration: syntax.Declaration,
+        file: ProgramFile,
+        spans: dict[str, Span],
+        importing: tuple[Path, ...],
+    ) -> None:
+        match declaration:
+            case syntax.Let(pattern, value, span):
+                try:
+                    bound = match_pattern(pattern, evaluate(value, file.scope), value.span)
+                except UnknownValue:
+                    bound = dict.fromkeys(_names_of(pattern), UNKNOWN)
+                for name, each in bound.items():
+                    file.scope.bind(name, each, span)
+            case syntax.Import():
+                self._import(declaration, file, spans, importing)
+            case syntax.Block(name, name_span):
+                _claim_name(name, name_span, spans)
+                block = Block(declaration, file)
+                file.blocks[name] = block
+                file.scope.bind(name, block, name_span)
+            case syntax.Network(name, name_span) | syntax.Variant(name, name_span):
+                _claim_name(name, name_span, spans)
+                file.networks[name] = declaration
+            case syntax.Recipe(name, name_span):
+                _claim_name(f"recipe {name}", name_span, spans)
+                file.recipes[name] = declaration
+
+    def _import(
+        self,
+        declaration: syntax.Import,
+        file: ProgramFile,
+        spans: dict[str, Span],
+        importing: tuple[Path, ...],
+    ) -> None:
+        path = self._locate(declaration, file)
+        chain = (*importing, *((file.source.path.resolve(),) if file.source.path else ()))
+        if path in chain:
+            cycle = " -> ".join(each.name for each in (*chain[chain.index(path) :], path))
+            raise Fault(
+                Diagnostic(
+                    "import-cycle",
+                    f"this import closes a circle: {cycle}",
+                    declaration.origin_span,
+                    help="move what both need into a third file",
+                )
+            )
+        if path not in self.loaded:
+            if len(self.loaded) >= LIMITS.import_files:
+                raise Fault(
+                    Diagnostic(
+                        "too-many-imports",
+                        f"a program imports at most {LIMITS.import_files} files",
+                        declaration.origin_span,
+                    )
+                )
+            try:
+                source = read_source(path, _shown(path, file, declaration))
+            except UnreadableSource as error:
+                raise Fault(
+                    Diagnostic("import-not-found", str(error), declaration.origin_span)
+                ) from None
+            if file.source in self.sources and not declaration.library:
+                self.sources.append(source)
+            self.loaded[path] = self.load(source, chain)
+        imported = self.loaded[path]
+        for name, span in declaration.names:
+            if imported is None:
+                file.scope.bind(name, UNKNOWN, span)
+                continue
+            _claim_name(name, span, spans)
+            if name in imported.blocks:
+                file.blocks[name] = imported.blocks[name]
+                file.scope.bind(name, imported.blocks[name], span)
+            elif name in imported.scope.names:
+                file.scope.bind(name, imported.scope.names[name], span)
+            elif name in imported.networks:
+                raise Fault(
+                    Diagnostic(
+                        "import-not-found",
+                        f"`{name}` is a network; blocks and values can be imported",
+                        span,
+                    )
+                )
+            else:
+                file.scope.bind(name, UNKNOWN, span)
+                known = tuple(imported.scope.names)
+                raise Fault(
+                    Diagnostic(
+                        "import-not-found",
+                        f"`{declaration.origin}` has no block `{name}`",
+                        span,
+                        help=did_you_mean(name, known),
+                    )
+                )
+
+    def _locate(self, declaration: syntax.Import, file: ProgramFile) -> Path:
+        span = declaration.origin_span
+        if declaration.library:
+            path = self.library.standard / f"{declaration.origin}.net"
+            if not path.is_file():
+                known = tuple(each.stem for each in self.library.standard.glob("*.net"))
+                raise Fault(
+                    Diagnostic(
+                        "import-not-found",
+                        f"there is no library `{declaration.origin}`",
+                        span,
+                        help=did_you_mean(declaration.origin, known),
+                    )
+                )
+            return path
+        if file.source.path is None or self.library.root is None:
+            raise Fault(
+                Diagnostic("import-not-found", "a text without a file can't import files", span)
+            )
+        path = (file.source.path.parent / declaration.origin).resolve()
+        inside = path.is_relative_to(self.library.root) or path.is_relative_to(
+            self.library.standard.parent
+        )
+        if not inside:
+            raise Fault(
+                Diagnostic(
+                    "import-outside-project",
+                    f'"{declaration.origin}" lies outside the folder {self.library.root}',
+                    span,
+                    help="copy the file beside this one",
+                )
+            )
+        if not path.is_file():
+            near = tuple(each.name for each in path.parent.glob("*.net"))
+            raise Fault(
+                Diagnostic(
+                    "import-not-found",
+                    f'there is no file "{declaration.origin}" beside `{file.source.name}`',
+                    span,
+                    help=did_you_mean(path.name, near),
+                )
+            )
+        return path
+
+
+def _shown(path: Path, file: ProgramFile, declaration: syntax.Import) -> str:
+    """The imported file's name as diagnostics show it, relative like the importing file's."""
+    if declaration.library:
+        return path.name
+    parent = Path(file.source.name).parent
+    return str(parent / declaration.origin)
+
+
+def _claim_name(name: str, span: Span, spans: dict[str, Span]) -> None:
+    if name in OPERATORS:
+        raise Fault(
+            Diagnostic(
+                "name-taken", f"`{name}` is an operator", span, help="give yours another name"
+            )
+        )
+    if name in spans:
+        raise Fault(
+            Diagnostic(
+                "name-taken",
+                f"`{name}` is declared twice in this file",
+                span,
+                labels=(Label(spans[name], "first here"),),
+            )
+        )
+    spans[name] = span
+
+
+def _names_of(pattern: syntax.Pattern) -> list[str]:
+    if pattern.nested is None:
+        return [pattern.name]
+    return [name for each in pattern.nested for name in _names_of(each)]

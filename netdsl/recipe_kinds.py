@@ -1,0 +1,164 @@
+"""The kinds of value that a recipe's settings take, beside those of `netdsl.kinds`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netdsl.kinds import Kind, Number, show_value
+from netdsl.parameters import Documented
+
+
+class Duration(NamedTuple):
+    """A stretch of training: `5 epochs` or `300 steps`."""
+
+    value: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.value:g} {self.unit}"
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """The nearest whole number of steps."""
+        return round(self.value * steps_per_epoch if self.unit == "epochs" else self.value)
+
+
+class DurationKind(Kind):
+    """`5 epochs`, `300 steps`, or a bare number of epochs."""
+
+    def __init__(self, *, zero: bool) -> None:
+        self.zero = zero
+        self.description = "epochs or steps, such as `5 epochs`" + ("" if zero else ", above zero")
+
+    def convert(self, value: object) -> object:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = Duration(value, "epochs")
+        if not isinstance(value, Duration) or value.value < 0:
+            raise self.reject(value)
+        if value.value == 0 and not self.zero:
+            raise self.reject(value)
+        return value
+
+    def show(self, value: object) -> str:
+        return str(value)
+
+
+class DurationList(Kind):
+    """Rising moments of a run, such as `[30, 60, 80]`, each as `DurationKind` takes it."""
+
+    description = "a rising list of epochs or steps, such as `[30, 60, 80]`"
+
+    def convert(self, value: object) -> object:
+        if not isinstance(value, (list, tuple)) or isinstance(value, Duration) or not value:
+            raise self.reject(value)
+        one = DurationKind(zero=False)
+        moments = tuple(one.convert(each) for each in value)
+        units = {moment.unit for moment in moments if isinstance(moment, Duration)}
+        if len(units) > 1 or list(moments) != sorted(set(moments)):
+            raise self.reject(value)
+        return moments
+
+    def show(self, value: object) -> str:
+        if value is None:
+            return "none"
+        assert isinstance(value, tuple)
+        shown = [
+            f"{each.value:g}" if each.unit == "epochs" else str(each)
+            for each in value
+            if isinstance(each, Duration)
+        ]
+        return f"[{', '.join(shown)}]"
+
+
+class Rate(Kind):
+    """A number above 0; None stands for the value that is given at the other place."""
+
+    description = "a number above 0"
+
+    def __init__(self, absent: str) -> None:
+        self.absent = absent
+
+    def convert(self, value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            raise self.reject(value)
+        return float(value)
+
+    def show(self, value: object) -> str:
+        return self.absent if value is None else show_value(value)
+
+
+class Interval(Kind):
+    """`(0.08, 1.0)`: two numbers above 0, the smaller first, at most `maximum`."""
+
+    def __init__(self, maximum: float | None = None) -> None:
+        self.maximum = maximum
+        bound = "" if maximum is None else f" and at most {maximum:g}"
+        self.description = f"two numbers above 0{bound}, the smaller first, such as (0.5, 1.0)"
+
+    def convert(self, value: object) -> object:
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            raise self.reject(value)
+        low, high = value
+        numbers = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in value)
+        if not numbers or not 0 < low <= high:
+            raise self.reject(value)
+        if self.maximum is not None and high > self.maximum:
+            raise self.reject(value)
+        return float(low), float(high)
+
+
+class Fraction(Number):
+    """A number from 0 up to, not including, 1."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+        self.description = "a number from 0 up to, not including, 1"
+
+    def convert(self, value: object) -> object:
+        if value == 1:
+            raise self.reject(value)
+        return super().convert(value)
+
+
+class Text(Kind):
+    description = "a text in quotes"
+
+    def convert(self, value: object) -> object:
+        if not isinstance(value, str) or not value:
+            raise self.reject(value)
+        return value
+
+    def show(self, value: object) -> str:
+        return "none" if value is None else f'"{value}"'
+
+
+class Selected(Kind):
+    """A record of one of `choices`, already built."""
+
+    def __init__(self, choices: tuple[type[Documented], ...]) -> None:
+        self.choices = choices
+        self.description = "one of " + ", ".join(f"`{choice.name}`" for choice in choices)
+
+    def convert(self, value: object) -> object:
+        if not isinstance(value, self.choices):
+            raise self.reject(value)
+        return value
+
+    def show(self, value: object) -> str:
+        return repr(value)
+
+
+class Chain(Kind):
+    """Records of `choices` that apply in order."""
+
+    def __init__(self, choices: tuple[type[Documented], ...]) -> None:
+        self.choices = choices
+        self.description = "one or several, joined by `->`, or `none`"
+
+    def convert(self, value: object) -> object:
+        if not isinstance(value, tuple) or not all(isinstance(x, self.choices) for x in value):
+            raise self.reject(value)
+        return value
+
+    def show(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return " -> ".join(repr(each) for each in value) or "none"

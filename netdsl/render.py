@@ -1,0 +1,149 @@
+"""Word diagnostics for a reader, as text with the program's lines or as JSON.
+
+    error[unknown-argument]: `conv` has no argument `strides`
+     --> resnet.net:4:25
+      |
+    4 |   conv(filters, kernel, strides = 2)
+      |                         ^^^^^^^
+      |
+      = in: `conv_bn(filters = 64)`, at resnet.net:31:9
+      = help: did you mean `stride`?
+
+The bytes depend on nothing but the diagnostics and `color`, so tests and editors can rely on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netdsl.diagnostics import Diagnostic, Frame
+from netdsl.limits import LIMITS
+from netdsl.snippet import Mark, snippet
+from netdsl.source import Source, Span, printable
+from netdsl.terminal import styled
+
+# A longer trail is shown by its innermost and outermost calls.
+_TRAIL_INNER = 6
+_TRAIL_OUTER = 2
+
+
+def render(diagnostics: Iterable[Diagnostic], *, color: bool) -> str:
+    """All diagnostics in their order, then their number; "" for none.
+
+    One that comes back at the same place with the same code is shown once and counted. At most
+    `Limits.errors` are shown.
+    """
+    counted = _count_repeats(diagnostics)
+    if not counted:
+        return ""
+    blocks = [_block(diagnostic, again, color) for diagnostic, again in counted[: LIMITS.errors]]
+    hidden = len(counted) - len(blocks)
+    if hidden:
+        blocks.append(f"… and {hidden} more that {'is' if hidden == 1 else 'are'} not shown\n")
+    blocks.append(summarize([diagnostic for diagnostic, _ in counted]) + "\n")
+    return "\n".join(blocks)
+
+
+def summarize(diagnostics: Sequence[Diagnostic]) -> str:
+    """`2 errors, 1 warning`, or `no errors`."""
+    parts = []
+    for severity in ("error", "warning"):
+        count = sum(diagnostic.severity == severity for diagnostic in diagnostics)
+        if count:
+            parts.append(f"{count} {severity}" + ("s" if count > 1 else ""))
+    return ", ".join(parts) or "no errors"
+
+
+def to_json(diagnostic: Diagnostic) -> dict[str, object]:
+    """The diagnostic as plain data. Lines and columns count from 1, in code points.
+
+    The end is the place after the last character.
+    """
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        **_place(diagnostic.span),
+        "label": diagnostic.label,
+        "labels": [{**_place(label.span), "text": label.text} for label in diagnostic.labels],
+        "notes": list(diagnostic.notes),
+        "help": diagnostic.help,
+        "trail": [{**_place(frame.span), "text": frame.text} for frame in diagnostic.trail],
+    }
+
+
+def _place(span: Span) -> dict[str, object]:
+    line, column = span.source.line_column(span.start)
+    end_line, end_column = span.source.line_column(span.end)
+    return {
+        "file": span.source.name,
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+    }
+
+
+def _count_repeats(diagnostics: Iterable[Diagnostic]) -> list[tuple[Diagnostic, int]]:
+    first: dict[tuple[str, Span], Diagnostic] = {}
+    again: dict[tuple[str, Span], int] = {}
+    for diagnostic in diagnostics:
+        key = diagnostic.code, diagnostic.span
+        if key in first:
+            again[key] += 1
+        else:
+            first[key] = diagnostic
+            again[key] = 0
+    return [(diagnostic, again[key]) for key, diagnostic in first.items()]
+
+
+def _block(diagnostic: Diagnostic, again: int, color: bool) -> str:
+    marks: dict[Source, list[Mark]] = {}
+    primary = diagnostic.span
+    marks[primary.source] = [Mark(primary, diagnostic.label, primary=True)]
+    for label in diagnostic.labels:
+        marks.setdefault(label.span.source, []).append(Mark(label.span, label.text, primary=False))
+    last_line = max(
+        source.line_column(mark.span.end)[0] for source, group in marks.items() for mark in group
+    )
+    gutter = len(str(last_line))
+    severity = diagnostic.severity
+    head = styled(f"{severity}[{diagnostic.code}]", severity, color=color)
+    lines = [head + styled(f": {printable(diagnostic.message)}", "bold", color=color)]
+    bar = " " * gutter + " " + styled("|", "frame", color=color)
+    for source, group in marks.items():
+        arrow, place = "-->", primary
+        if source is not primary.source:
+            arrow, place = ":::", min(mark.span for mark in group)
+            lines.append(bar)
+        lines.append(" " * gutter + styled(arrow, "frame", color=color) + f" {_shown(place)}")
+        lines += snippet(source, group, gutter, severity, color=color)
+    remarks = [("in", text) for text in _trail(diagnostic.trail)]
+    remarks += [("note", note) for note in diagnostic.notes]
+    if again:
+        remarks.append(("note", f"and {again} more like it, in other calls or passes"))
+    if diagnostic.help:
+        remarks.append(("help", diagnostic.help))
+    if remarks:
+        lines.append(bar)
+    for word, text in remarks:
+        first, *rest = text.split("\n")
+        equals = styled("=", "frame", color=color)
+        lines.append(
+            f"{' ' * gutter} {equals} {styled(f'{word}:', 'note', color=color)} {printable(first)}"
+        )
+        lines += [" " * (gutter + len(word) + 5) + printable(each) for each in rest]
+    return "\n".join(lines) + "\n"
+
+
+def _trail(trail: tuple[Frame, ...]) -> list[str]:
+    shown = [f"{frame.text}, at {_shown(frame.span)}" for frame in trail]
+    hidden = len(shown) - _TRAIL_INNER - _TRAIL_OUTER
+    if hidden > 1:
+        shown[_TRAIL_INNER:-_TRAIL_OUTER] = [f"… {hidden} more calls and passes …"]
+    return shown
+
+
+def _shown(span: Span) -> str:
+    line, column = span.source.line_column(span.start)
+    return f"{printable(span.source.name)}:{line}:{column}"

@@ -1,0 +1,338 @@
+"""Sizes of tensors: integers, or expressions over the input's named sizes in one normal form.
+
+An `Expression` is a polynomial with integer coefficients over atoms. An atom is a `Symbol` (a
+named size of the input) or a `Quotient` (a rounded-down division that doesn't come out even). Two
+expressions that are equal as polynomials are the same object value, so `==` decides equality of
+normal forms; it never guesses.
+
+Divisions are simplified on construction, for positive integers a, b and any integer c:
+
+    floor((a b x + c) / b)          = a x + floor(c / b)
+    floor((floor(x / a) + c) / b)   = floor((x + a c) / (a b))
+
+so that five halvings of H come out as one division by 32. A symbol known to be a multiple of m
+stands for m times its `unit`, which makes such divisions exact and prints back as H, H/2, ….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import gcd
+from typing import NamedTuple, TypeAlias
+
+Size: TypeAlias = "int | Expression"
+
+
+class Symbol(NamedTuple):
+    """The named size `name` divided by `multiple`, which is known to divide it."""
+
+    name: str
+    multiple: int = 1
+
+
+class Quotient(NamedTuple):
+    """floor(numerator / denominator), irreducible."""
+
+    numerator: Expression
+    denominator: int | Expression
+
+
+Atom: TypeAlias = Symbol | Quotient
+# Atoms with their powers, sorted, so that equal products are equal tuples.
+Monomial: TypeAlias = tuple[tuple[Atom, int], ...]
+
+
+class UndecidedSize(Exception):
+    """A comparison whose answer depends on the value of a named size."""
+
+
+class Expression:
+    """A sum of monomials with integer coefficients, none of them zero; immutable."""
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: Mapping[Monomial, int]) -> None:
+        self.terms: tuple[tuple[Monomial, int], ...] = tuple(
+            sorted(terms.items(), key=lambda term: _order(term[0]))
+        )
+        self._hash = hash(self.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Expression) and self.terms == other.terms
+
+    def __add__(self, other: Size) -> Size:
+        total = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return _normal(total)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Size:
+        return _normal({monomial: -coefficient for monomial, coefficient in self.terms})
+
+    def __sub__(self, other: Size) -> Size:
+        return self + -other
+
+    def __rsub__(self, other: Size) -> Size:
+        return -self + other
+
+    def __mul__(self, other: Size) -> Size:
+        product: dict[Monomial, int] = {}
+        for left, a in self.terms:
+            for right, b in _terms(other):
+                monomial = _multiply(left, right)
+                product[monomial] = product.get(monomial, 0) + a * b
+        return _normal(product)
+
+    __rmul__ = __mul__
+
+    def __pow__(self, exponent: int) -> Size:
+        result: Size = 1
+        for _ in range(exponent):
+            result = result * self
+        return result
+
+    def __floordiv__(self, divisor: Size) -> Size:
+        return floor_divide(self, divisor)
+
+    def __rfloordiv__(self, dividend: int) -> Size:
+        return floor_divide(dividend, self)
+
+    def __mod__(self, divisor: Size) -> Size:
+        return self - divisor * floor_divide(self, divisor)
+
+    def __rmod__(self, dividend: int) -> Size:
+        return dividend - self * floor_divide(dividend, self)
+
+    def __lt__(self, other: Size) -> bool:
+        return _positive(other - self)
+
+    def __le__(self, other: Size) -> bool:
+        return not _positive(self - other)
+
+    def __gt__(self, other: Size) -> bool:
+        return _positive(self - other)
+
+    def __ge__(self, other: Size) -> bool:
+        return not _positive(other - self)
+
+    def __bool__(self) -> bool:
+        raise UndecidedSize(f"whether {self} is zero depends on the input's size")
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        text = ""
+        # Highest powers first, the constant last.
+        for monomial, coefficient in sorted(self.terms, key=lambda term: -_degree(term[0])):
+            factor = Fraction(coefficient)
+            names = []
+            for atom, power in monomial:
+                if isinstance(atom, Symbol):
+                    factor /= atom.multiple**power
+                names.append(_print(atom) + (f"^{power}" if power > 1 else ""))
+            sign = "-" if factor < 0 else "+"
+            top, bottom = abs(factor.numerator), factor.denominator
+            product = " ".join(([str(top)] if top != 1 or not names else []) + names)
+            product += f"/{bottom}" if bottom != 1 else ""
+            text += f" {sign} {product}" if text else ("-" if factor < 0 else "") + product
+        return text
+
+
+def symbol(name: str, multiple: int = 1) -> Size:
+    """The named size `name`, known to be a multiple of `multiple`."""
+    return Expression({((Symbol(name, multiple), 1),): multiple})
+
+
+def floor_divide(dividend: Size, divisor: Size) -> Size:
+    """floor(dividend / divisor), in normal form; raises ZeroDivisionError."""
+    if isinstance(dividend, int) and isinstance(divisor, int):
+        return dividend // divisor
+    if isinstance(divisor, Expression):
+        if dividend == divisor:
+            return 1
+        return Expression({((Quotient(_expression(dividend), divisor), 1),): 1})
+    assert isinstance(dividend, Expression)
+    if divisor == 0:
+        raise ZeroDivisionError("division by zero")
+    if divisor < 0:
+        return floor_divide(-dividend, -divisor)
+    whole: dict[Monomial, int] = {}
+    rest: dict[Monomial, int] = {}
+    for monomial, coefficient in dividend.terms:
+        quotient, remainder = divmod(coefficient, divisor)
+        if remainder and monomial:
+            rest[monomial] = coefficient
+        else:
+            whole[monomial] = quotient
+            if remainder:
+                rest[monomial] = remainder
+    if not any(rest):  # Only a constant is left, and it is below the divisor.
+        return _normal(whole)
+    return _normal(whole) + _quotient(_normal(rest), divisor)
+
+
+def ceil_divide(dividend: Size, divisor: int) -> Size:
+    """ceil(dividend / divisor) for a positive divisor."""
+    return floor_divide(dividend + divisor - 1, divisor)
+
+
+def evaluate(size: Size, values: Mapping[str, int]) -> int:
+    """The size where each symbol has its value; raises KeyError for a missing one."""
+    if isinstance(size, int):
+        return size
+    total = 0
+    for monomial, coefficient in size.terms:
+        product = coefficient
+        for atom, power in monomial:
+            if isinstance(atom, Symbol):
+                # The unit is whole wherever the declared condition holds.
+                product *= (values[atom.name] // atom.multiple) ** power
+            else:
+                top = evaluate(atom.numerator, values)
+                product *= (top // evaluate(atom.denominator, values)) ** power
+        total += product
+    return total
+
+
+def symbols(size: Size) -> frozenset[Symbol]:
+    """The symbols that a size depends on."""
+    if isinstance(size, int):
+        return frozenset()
+    found: set[Symbol] = set()
+    for monomial, _ in size.terms:
+        for atom, _ in monomial:
+            if isinstance(atom, Symbol):
+                found.add(atom)
+            else:
+                found |= symbols(atom.numerator) | symbols(atom.denominator)
+    return frozenset(found)
+
+
+def _quotient(numerator: Size, divisor: int) -> Size:
+    """floor(numerator / divisor) of what no longer splits; nested divisions become one."""
+    if isinstance(numerator, int):
+        return numerator // divisor
+    inner = [term for term in numerator.terms if term[0]]
+    if len(inner) == 1 and inner[0][1] == 1 and len(inner[0][0]) == 1:
+        atom, power = inner[0][0][0]
+        if isinstance(atom, Quotient) and power == 1 and isinstance(atom.denominator, int):
+            constant = numerator - _normal(dict(inner))
+            top = atom.numerator + constant * atom.denominator
+            return floor_divide(top, atom.denominator * divisor)
+    common = divisor
+    for monomial, coefficient in numerator.terms:
+        if monomial:
+            common = gcd(common, coefficient)
+    if common > 1:
+        # floor((g x + c) / (g d)) = floor((x + floor(c / g)) / d)
+        shrunk = {
+            monomial: coefficient // common for monomial, coefficient in numerator.terms
+        }
+        return floor_divide(_normal(shrunk), divisor // common)
+    return Expression({((Quotient(numerator, divisor), 1),): 1})
+
+
+def _expression(size: Size) -> Expression:
+    return size if isinstance(size, Expression) else Expression({(): size})
+
+
+def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
+    return size.terms if isinstance(size, Expression) else (((), size),)
+
+
+def _normal(terms: Mapping[Monomial, int]) -> Size:
+    kept = {monomial: coefficient for monomial, coefficient in terms.items() if coefficient}
+    if not kept:
+        return 0
+    if len(kept) == 1 and () in kept:
+        return kept[()]
+    return Expression(kept)
+
+
+def _multiply(left: Monomial, right: Monomial) -> Monomial:
+    powers: dict[Atom, int] = dict(left)
+    for atom, power in right:
+        powers[atom] = powers.get(atom, 0) + power
+    return tuple(sorted(powers.items(), key=lambda each: _print(each[0])))
+
+
+def _degree(monomial: Monomial) -> int:
+    return sum(power for _, power in monomial)
+
+
+def _order(monomial: Monomial) -> tuple[int, str]:
+    return -_degree(monomial), " ".join(_print(atom) for atom, _ in monomial)
+
+
+def _print(atom: Atom) -> str:
+    if isinstance(atom, Symbol):
+        return atom.name
+    top, bottom = atom.numerator, atom.denominator
+    if isinstance(bottom, int):
+        # floor((x + d - 1) / d) is what a reader knows as the rounded-up division.
+        above = top - (bottom - 1)
+        if isinstance(above, Expression) and above.terms[-1][0] != ():
+            return f"ceil({_fraction(above, bottom)})"
+    return f"floor({_fraction(top, bottom)})"
+
+
+def _fraction(top: Expression, bottom: Size) -> str:
+    plain = len(top.terms) == 1 and "/" not in str(top)
+    below = str(bottom) if isinstance(bottom, int) else f"({bottom})"
+    return f"{top}/{below}" if plain else f"({top})/{below}"
+
+
+def _positive(size: Size) -> bool:
+    """Whether a size is above 0 for every value of its symbols; raises UndecidedSize."""
+    if isinstance(size, int):
+        return size > 0
+    low = _lower_bound(size)
+    if low is not None and low > 0:
+        return True
+    low = _lower_bound(-size)
+    if low is not None and low >= 0:
+        return False
+    raise UndecidedSize(f"whether {size} is above 0 depends on the input's size")
+
+
+def _lower_bound(size: Size) -> int | None:
+    """A bound that holds where every symbol is at least its multiple; None where unbounded."""
+    total = 0
+    for monomial, coefficient in _terms(size):
+        smallest = 1
+        for atom, power in monomial:
+            if isinstance(atom, Symbol):
+                continue  # Its unit is at least 1.
+            bound = _lower_bound(atom.numerator)
+            if bound is None or bound < 0 or not isinstance(atom.denominator, int):
+                return None
+            smallest *= (bound // atom.denominator) ** power
+        if monomial and coefficient < 0:
+            return None
+        total += coefficient * smallest
+    return total
+
+
+def counterexample(left: Size, right: Size, largest: int = 600) -> dict[str, int] | None:
+    """Values of the symbols for which two sizes differ, the smallest found; None if none is.
+
+    Equal normal forms never differ. Others are tried for every value up to `largest`, with all
+    symbols alike: sizes of one image come from halvings and paddings, whose parities repeat.
+    """
+    if left == right:
+        return None
+    names = symbols(left) | symbols(right)
+    for size in range(1, largest + 1):
+        values = {name: size for name, _ in names}
+        if any(size % multiple for _, multiple in names):
+            continue
+        if evaluate(left, values) != evaluate(right, values):
+            return values
+    return None

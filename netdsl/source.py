@@ -1,0 +1,128 @@
+"""Read program text, and map its offsets to lines and columns."""
+
+from __future__ import annotations
+
+import stat
+from bisect import bisect_right
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from netdsl.exits import Failure
+from netdsl.limits import LIMITS
+
+
+class Source:
+    """One program text under the name that diagnostics show for it.
+
+    `path` is the file it came from; None for text that was typed or generated.
+    """
+
+    def __init__(self, name: str, text: str, path: Path | None = None) -> None:
+        self.name = name
+        self.text = text
+        self.path = path
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        starts = [0]
+        starts.extend(i + 1 for i, character in enumerate(self.text) if character == "\n")
+        return starts
+
+    def line_column(self, offset: int) -> tuple[int, int]:
+        """The 1-based line and column, in code points, of an offset."""
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a 1-based line, without its end."""
+        start = self.line_starts[number - 1]
+        end = self.line_starts[number] - 1 if number < len(self.line_starts) else len(self.text)
+        return self.text[start:end]
+
+    def span(self, start: int, end: int) -> Span:
+        return Span(self, start, end)
+
+
+class Span(NamedTuple):
+    """A stretch of one source: code points `start` up to, not including, `end`."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    @property
+    def line(self) -> int:
+        return self.source.line_column(self.start)[0]
+
+    def __str__(self) -> str:
+        line, column = self.source.line_column(self.start)
+        return f"{self.source.name}:{line}:{column}"
+
+    def to(self, other: Span) -> Span:
+        """The span from the start of this one to the end of `other`."""
+        return Span(self.source, self.start, max(self.end, other.end))
+
+
+class UnreadableSource(Failure):
+    """A file that can't be read as program text; the message says why and what would help."""
+
+
+# Characters that can make a line read otherwise than it runs (CVE-2021-42574), and
+# controls that act on a terminal.
+_BIDIRECTIONAL = frozenset(
+    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+
+def read_source(path: Path, name: str | None = None) -> Source:
+    """Read a `.net` file: a regular file, UTF-8, at most `Limits.file_bytes`.
+
+    Line ends are normalised to `\\n` and a byte order mark is dropped.
+    Raises `UnreadableSource`.
+    """
+    shown = printable(name if name is not None else str(path))
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableSource(f"`{shown}` is a directory, not a .net file")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableSource(f"`{shown}` is not a regular file")
+        with path.open("rb") as stream:
+            data = stream.read(LIMITS.file_bytes + 1)
+    except FileNotFoundError:
+        raise UnreadableSource(f"there is no file `{shown}`") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableSource(f"`{shown}` can't be read: {reason}") from None
+    if len(data) > LIMITS.file_bytes:
+        raise UnreadableSource(f"`{shown}` is larger than the limit of {LIMITS.file_bytes:,} bytes")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableSource(
+            f"`{shown}` is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}"
+        ) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for offset, character in enumerate(text):
+        if character in _BIDIRECTIONAL or (character < " " and character not in "\n\t"):
+            line = text.count("\n", 0, offset) + 1
+            raise UnreadableSource(
+                f"`{shown}` has the invisible character U+{ord(character):04X} on line {line}; "
+                "remove it"
+            )
+    return Source(shown, text, path)
+
+
+def printable(text: str) -> str:
+    """`text` with control characters written as escapes, so that it can't act on a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -1,0 +1,95 @@
+"""What flows through a network: tensor types, weights, costs; and the glossary of symbols.
+
+    N  images in a batch            K  side of a kernel, pixels
+    H  height, pixels               S  stride, pixels
+    W  width, pixels                P  padding, pixels on each side
+    C  channels that enter          G  groups of channels
+    F  filters: channels that leave D  dilation, pixels between taps
+
+Shapes are channels-last and leave the batch axis out: an image is (H, W, C), a flat vector (C,).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netdsl.sizes import Size
+
+
+class Window(NamedTuple):
+    """A size over the image's two axes, as `3x3` and `1x7` write it (height, then width)."""
+
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}"
+
+
+class TensorType(NamedTuple):
+    """The shape of a float32 value for one image."""
+
+    shape: tuple[Size, ...]
+
+    @property
+    def channels(self) -> Size:
+        return self.shape[-1]
+
+    @property
+    def is_image(self) -> bool:
+        return len(self.shape) == 3
+
+    @property
+    def elements(self) -> Size:
+        count: Size = 1
+        for size in self.shape:
+            count = count * size
+        return count
+
+    def __str__(self) -> str:
+        return "×".join(
+            str(size) if isinstance(size, int) or " " not in str(size) else f"({size})"
+            for size in self.shape
+        )
+
+
+class Weight(NamedTuple):
+    """One array that a layer holds.
+
+    `name` is its key in the layer's Flax state (`kernel`); `state_dict_name` and `layout` say how
+    published PyTorch checkpoints hold it: `layout` lists, for each of their axes, ours, so that
+    (3, 2, 0, 1) reads an OIHW kernel for an HWIO one. None of `trainable` is a running statistic.
+    """
+
+    name: str
+    shape: tuple[Size, ...]
+    state_dict_name: str = ""
+    layout: tuple[int, ...] = ()
+    trainable: bool = True
+
+    @property
+    def elements(self) -> Size:
+        return TensorType(self.shape).elements
+
+
+class Cost(NamedTuple):
+    """Work of one layer for one image.
+
+    `macs` are the multiply-accumulates of convolutions and matrix products, taps on padding
+    included, biases not: what papers tabulate (often under the name FLOPs). `flops` counts every
+    floating-point operation of the forward pass: two for each MAC, one for each other addition,
+    multiplication, comparison, division, exponential or root.
+    """
+
+    macs: Size = 0
+    flops: Size = 0
+
+
+class Field(NamedTuple):
+    """The window of its input that one output of a layer sees, and its step, in pixels (H, W).
+
+    None for a layer that sees the whole image at once.
+    """
+
+    kernel: Window = Window(1, 1)
+    stride: Window = Window(1, 1)
