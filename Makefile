@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 LOCK := requirements/python$(VERSION).txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK)
 
@@ -18,8 +18,7 @@ demo: $(VENV)/demo ## install, then check, cost, compile and train LeNet-5 on sc
 	mkdir -p runs
 	$(BIN)/netdsl compile architectures/lenet5.net --output runs/lenet5.py --force
 	rm -rf runs/demo
-	$(BIN)/netdsl train architectures/lenet5.net --data digits --out runs/demo
-	$(BIN)/netdsl eval runs/demo --data digits --at-least 98%
+	$(BIN)/netdsl train architectures/lenet5.net --data digits --out runs/demo --at-least 0.98
 
 test: check ## run all checks and tests
 	$(BIN)/python -m pytest -n 2
@@ -54,21 +53,22 @@ lock: ## pin the newest versions of all requirements for this Python
 clean: ## remove the environment and all that was built
 	rm -rf $(VENV) build dist *.egg-info .*_cache .hypothesis
 
-$(BIN)/python$(VERSION):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "netdsl needs Python 3.11 or newer; PYTHON=... names one" >&2; exit 1; }
+$(VENV)/python$(VERSION):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "netdsl needs Python 3.11 or newer, and $(PYTHON) is not; PYTHON=... names another" >&2; exit 1; }
 	@test -f $(LOCK) || \
 	  { echo "there is no $(LOCK); PYTHON=... names another Python, \`make lock\` pins for this one" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-	  { echo "this Python has no venv module; on Debian: apt install python3-venv" >&2; exit 1; }
+	  { echo "$(PYTHON) has no venv module; on Debian: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
 
-$(VENV)/demo: $(BIN)/python$(VERSION) pyproject.toml $(LOCK)
+$(VENV)/demo: $(VENV)/python$(VERSION) pyproject.toml $(LOCK)
 	@echo "installing the requirements of $(LOCK) into $(VENV)"
 	$(INSTALL) --editable '.[demo]'
 	@touch $@
 
-$(VENV)/test: $(BIN)/python$(VERSION) pyproject.toml $(LOCK)
+$(VENV)/test: $(VENV)/python$(VERSION) pyproject.toml $(LOCK)
 	@echo "installing the requirements of $(LOCK) into $(VENV)"
 	$(INSTALL) --editable '.[test]'
 	@touch $@

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-Constant: TypeAlias = "int | float | bool | str | None | tuple[Constant, ...] | list[Constant]"
+Constant: TypeAlias = "int | float | bool | str | tuple[Constant, ...] | list[Constant] | None"
 
 
 class Name(NamedTuple):
@@ -24,6 +24,16 @@ class Call(NamedTuple):
     function: Fragment
     arguments: tuple[Fragment, ...] = ()
     keywords: tuple[tuple[str, Fragment], ...] = ()
+
+
+class Usual(NamedTuple):
+    """A keyword's value that is left out where it is the `usual` one: the callee's default.
+
+    Written so, and not left out by the operator, two layers can be laid side by side.
+    """
+
+    value: Constant
+    usual: Constant
 
 
 class Method(NamedTuple):
@@ -42,8 +52,8 @@ class Operation(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """`value[:, 1:3, …]`: one (start, stop) a listed axis, from the batch axis on; a pair of None
-    is the whole axis. `...` in front of the last axis is written where only channels are cut."""
+    """`value[:, 1:3, …]`: a (start, stop) for each axis, from the batch axis on; a pair of None is
+    the whole axis. Where only channels are cut it is written `value[..., 1:3]`."""
 
     value: Fragment
     ranges: tuple[tuple[Fragment, Fragment], ...]

@@ -7,7 +7,6 @@ a repeat. What is emitted, reported and grouped follows them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from netdsl.diagnostics import Frame
@@ -27,6 +26,18 @@ RegionKind: TypeAlias = Literal[
     "group",  # a labelled chain or braces that give their items a common path prefix
     "aux",  # a side branch
 ]
+
+
+class PassNumber(str):
+    """A part of a path that counts the passes of a loop; `loop` is where that loop is written."""
+
+    loop: tuple[int, int]
+
+    @classmethod
+    def of(cls, number: int, loop: Span) -> PassNumber:
+        part = cls(number)
+        part.loop = (loop.start, loop.end)
+        return part
 
 
 class Origin(NamedTuple):

@@ -113,6 +113,15 @@ class WindowKind(Kind):
         return value
 
 
+class StepKind(WindowKind):
+    """A `WindowKind` that is shown as one number where it is square, as strides are written."""
+
+    def show(self, value: object) -> str:
+        if isinstance(value, Window) and value.height == value.width:
+            return str(value.height)
+        return super().show(value)
+
+
 class PaddingKind(Kind):
     """What is put around the image: `same`, `valid`, 1, 1x2, or ((above, below), (left, right)).
 

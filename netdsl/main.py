@@ -110,8 +110,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("there is not enough memory", exits.INPUT_OUTPUT_FAILED)
     except OSError as error:
+        closed = error.errno == errno.EPIPE and _output_closed()
         _drop_unwritable_output()
-        if error.errno == errno.EPIPE and _output_closed():
+        if closed:
             return exits.OUTPUT_CLOSED
         place = f"`{error.filename}`" if error.filename is not None else "input or output failed"
         return _fail(f"{place}: {error.strerror or error}", exits.INPUT_OUTPUT_FAILED)

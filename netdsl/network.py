@@ -184,9 +184,7 @@ def load_network(
     if any(each.severity == "error" for each in diagnostics):
         return None, diagnostics
     shown = {key: given.span.text for key, given in settings.items()}
-    recipes = tuple(
-        recipe for recipe in file.recipes.values() if _is_for(file, recipe.network, name)
-    )
+    recipes = recipes_for(file, name)
     return Network(name, file, shown, elaboration.graph, report, recipes), diagnostics
 
 
@@ -195,6 +193,11 @@ def prove_network(
 ) -> tuple[Diagnostic, ...]:
     """What is wrong with a network for some sizes of its input; nothing for fixed ones."""
     return elaborate(file, name, settings, symbolic=True).diagnostics
+
+
+def recipes_for(file: ProgramFile, name: str) -> tuple[syntax.Recipe, ...]:
+    """The recipes of a file that train one of its networks."""
+    return tuple(recipe for recipe in file.recipes.values() if _is_for(file, recipe.network, name))
 
 
 def _is_for(file: ProgramFile, base: str, name: str) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from netdsl import syntax
 from netdsl.bind import Given, bind
 from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
 from netdsl.evaluate import Scope, UnknownValue, evaluate
+from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.kinds import Kind
 from netdsl.parse import parse
-from netdsl.recipe_kinds import Chain, Duration, Selected
-from netdsl.settings import Adam, Optimizer, Option, Schedule, Settings
+from netdsl.recipe_kinds import Chain, Duration, Option, Selected, Text
+from netdsl.settings import Adam, Optimizer, Schedule, Settings
 from netdsl.source import Source, Span
 
 UNSUPPORTED = ("weights", "freeze", "unfreeze")
@@ -34,9 +35,10 @@ class Recipe(NamedTuple):
     unsupported: tuple[Diagnostic, ...]
 
 
-class UnknownRecipe(Exception):
-    """The recipe that was asked for is not there, or it is open which is; the message says which
-    there are."""
+class UnknownRecipe(Failure):
+    """There is no such recipe, or several; the message says which there are."""
+
+    exit_code = WRONG_USAGE
 
 
 def choose_recipe(recipes: tuple[syntax.Recipe, ...], wanted: str | None) -> syntax.Recipe | None:
@@ -60,7 +62,14 @@ def choose_recipe(recipes: tuple[syntax.Recipe, ...], wanted: str | None) -> syn
 
 
 def read_override(name: str, text: str) -> tuple[syntax.Setting | None, tuple[Diagnostic, ...]]:
-    """The setting `name` as the command line writes it: `--optimizer 'adam(1e-3)'`."""
+    """The setting `name` as the command line writes it: `--optimizer 'adam(1e-3)'`.
+
+    A text, such as the path of data, has no quotes there.
+    """
+    if isinstance(Settings.parameters[name].kind, Text):
+        whole = Source(f"--{name}", text).span(0, len(text))
+        constant = syntax.Constant(text, whole)
+        return syntax.Setting(name, whole, (constant,), (), None, whole), ()
     source = Source(f"--{name}", f"recipe command_line for network_ {{\n  {name} {text}\n}}\n")
     tree, diagnostics = parse(source)
     if tree is None or diagnostics:
@@ -265,7 +274,7 @@ class _Reading:
                 help=did_you_mean(name, known),
             )
         given = [
-            Given(argument.name, self.argument(argument.value), argument.value.span)
+            Given(argument.name, self.argument(argument.value), argument.span)
             for argument in arguments
         ]
         values, places = bind(found.parameters, given, name, span)
@@ -279,13 +288,16 @@ class _Reading:
         """An argument's value: as in a network, but stretches of training may stand in it."""
         match expression:
             case syntax.Quantity(value, unit):
-                number = evaluate(value, self.scope)
-                if isinstance(number, bool) or not isinstance(number, (int, float)):
-                    raise _fault("setting-value", f"`{unit}` follows a number", value.span)
-                return Duration(number, unit if unit.endswith("s") else f"{unit}s")
-            case syntax.Sequence(items):
-                return [self.argument(item) for item in items]
+                numbers = evaluate(value, self.scope)
+                if isinstance(numbers, list):
+                    return [self.duration(each, unit, value.span) for each in numbers]
+                return self.duration(numbers, unit, value.span)
         return evaluate(expression, self.scope)
+
+    def duration(self, number: object, unit: str, span: Span) -> Duration:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise _fault("setting-value", f"`{unit}` follows a number or a list of them", span)
+        return Duration(number, unit)
 
     def finish(self) -> Settings | None:
         """The settings, once the learning rate is given exactly once."""
@@ -319,7 +331,7 @@ class _Reading:
             )
         if self.failed:
             return None
-        settings = Settings(**self.values)
+        settings = Settings(**cast(dict[str, Any], self.values))
         warmup = settings.schedule.warmup
         if warmup.unit == "epochs" and warmup.value >= settings.epochs:
             self.diagnostics.append(

@@ -1,4 +1,4 @@
-"""The kinds of value that a recipe's settings take, beside those of `netdsl.kinds`."""
+"""What a recipe's settings can be: the kinds of value, beside those of `netdsl.kinds`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from typing import NamedTuple
 
 from netdsl.kinds import Kind, Number, show_value
 from netdsl.parameters import Documented
+
+
+class Option(Documented):
+    """Something that a setting of a recipe can be."""
+
+    def contradiction(self) -> str:
+        """What makes its arguments impossible together; "" where nothing does."""
+        return ""
 
 
 class Duration(NamedTuple):
@@ -43,30 +51,25 @@ class DurationKind(Kind):
 
 
 class DurationList(Kind):
-    """Rising moments of a run, such as `[30, 60, 80]`, each as `DurationKind` takes it."""
+    """Rising moments of a run: `[30, 60, 80]` in epochs, or `[32K, 48K] steps`."""
 
-    description = "a rising list of epochs or steps, such as `[30, 60, 80]`"
+    description = "a rising list of epochs or steps, such as `[30, 60, 80] epochs`"
 
     def convert(self, value: object) -> object:
         if not isinstance(value, (list, tuple)) or isinstance(value, Duration) or not value:
             raise self.reject(value)
         one = DurationKind(zero=False)
-        moments = tuple(one.convert(each) for each in value)
-        units = {moment.unit for moment in moments if isinstance(moment, Duration)}
-        if len(units) > 1 or list(moments) != sorted(set(moments)):
+        moments = [each for each in map(one.convert, value) if isinstance(each, Duration)]
+        if moments != sorted(set(moments)):
             raise self.reject(value)
-        return moments
+        return tuple(moments)
 
     def show(self, value: object) -> str:
         if value is None:
             return "none"
         assert isinstance(value, tuple)
-        shown = [
-            f"{each.value:g}" if each.unit == "epochs" else str(each)
-            for each in value
-            if isinstance(each, Duration)
-        ]
-        return f"[{', '.join(shown)}]"
+        shown = ", ".join(f"{moment.value:g}" for moment in value)
+        return f"[{shown}] {value[0].unit}"
 
 
 class Rate(Kind):
@@ -134,7 +137,7 @@ class Text(Kind):
 class Selected(Kind):
     """A record of one of `choices`, already built."""
 
-    def __init__(self, choices: tuple[type[Documented], ...]) -> None:
+    def __init__(self, choices: tuple[type[Option], ...]) -> None:
         self.choices = choices
         self.description = "one of " + ", ".join(f"`{choice.name}`" for choice in choices)
 
@@ -150,7 +153,7 @@ class Selected(Kind):
 class Chain(Kind):
     """Records of `choices` that apply in order."""
 
-    def __init__(self, choices: tuple[type[Documented], ...]) -> None:
+    def __init__(self, choices: tuple[type[Option], ...]) -> None:
         self.choices = choices
         self.description = "one or several, joined by `->`, or `none`"
 

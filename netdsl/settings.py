@@ -16,6 +16,7 @@ from netdsl.recipe_kinds import (
     DurationList,
     Fraction,
     Interval,
+    Option,
     Rate,
     Selected,
     Text,
@@ -23,14 +24,6 @@ from netdsl.recipe_kinds import (
 from netdsl.tensor import Window
 
 # ---------------------------------------------------------------- losses
-
-
-class Option(Documented):
-    """Something that a setting of a recipe can be."""
-
-    def contradiction(self) -> str:
-        """What makes its arguments impossible together; "" where nothing does."""
-        return ""
 
 
 class CrossEntropy(Option):
@@ -43,7 +36,7 @@ class CrossEntropy(Option):
 
     name = "cross_entropy"
     label_smoothing: float = param(
-        "s, the share of the target spread evenly over all classes", Fraction(), 0.0
+        "s, the share of the target spread evenly over all classes", Fraction(), default=0.0
     )
 
 
@@ -61,7 +54,9 @@ class Optimizer(Option):
     """`rate` is the peak of the schedule; it is given here or as the schedule's `peak`."""
 
     rate: float | None = param(
-        "learning rate; left out where the schedule has a `peak`", Rate("the schedule's peak"), None
+        "learning rate; left out where the schedule has a `peak`",
+        Rate("the schedule's peak"),
+        default=None,
     )
 
 
@@ -72,9 +67,9 @@ class Sgd(Optimizer):
     """
 
     name = "sgd"
-    momentum: float = param("decay of the running sum of gradients", Fraction(), 0.0)
-    nesterov: bool = param("look ahead along the momentum", Boolean(), False)
-    weight_decay: float = param(_COUPLED, Number(0), 0.0)
+    momentum: float = param("decay of the running sum of gradients", Fraction(), default=0.0)
+    nesterov: bool = param("look ahead along the momentum", Boolean(), default=False)
+    weight_decay: float = param(_COUPLED, Number(0), default=0.0)
 
     def contradiction(self) -> str:
         return "`nesterov` needs a `momentum`" if self.nesterov and not self.momentum else ""
@@ -87,9 +82,9 @@ class Adam(Optimizer):
     """
 
     name = "adam"
-    beta1: float = param(_FIRST, Fraction(), 0.9)
-    beta2: float = param(_SECOND, Fraction(), 0.999)
-    epsilon: float = param("added to the root", Number(0), 1e-8)
+    beta1: float = param(_FIRST, Fraction(), default=0.9)
+    beta2: float = param(_SECOND, Fraction(), default=0.999)
+    epsilon: float = param("added to the root", Number(0), default=1e-8)
 
 
 class AdamW(Optimizer):
@@ -99,10 +94,10 @@ class AdamW(Optimizer):
     """
 
     name = "adamw"
-    beta1: float = param(_FIRST, Fraction(), 0.9)
-    beta2: float = param(_SECOND, Fraction(), 0.999)
-    epsilon: float = param("added to the root", Number(0), 1e-8)
-    weight_decay: float = param(_DECOUPLED, Number(0), 0.01)
+    beta1: float = param(_FIRST, Fraction(), default=0.9)
+    beta2: float = param(_SECOND, Fraction(), default=0.999)
+    epsilon: float = param("added to the root", Number(0), default=1e-8)
+    weight_decay: float = param(_DECOUPLED, Number(0), default=0.01)
 
 
 class RmsProp(Optimizer):
@@ -113,10 +108,10 @@ class RmsProp(Optimizer):
     """
 
     name = "rmsprop"
-    decay: float = param(_SECOND, Fraction(), 0.9)
-    momentum: float = param("decay of the running sum of steps", Fraction(), 0.0)
-    epsilon: float = param("added under the root", Number(0), 1e-8)
-    weight_decay: float = param(_COUPLED, Number(0), 0.0)
+    decay: float = param(_SECOND, Fraction(), default=0.9)
+    momentum: float = param("decay of the running sum of steps", Fraction(), default=0.0)
+    epsilon: float = param("added under the root", Number(0), default=1e-8)
+    weight_decay: float = param(_COUPLED, Number(0), default=0.0)
 
 
 class Lamb(Optimizer):
@@ -126,10 +121,12 @@ class Lamb(Optimizer):
     """
 
     name = "lamb"
-    beta1: float = param(_FIRST, Fraction(), 0.9)
-    beta2: float = param(_SECOND, Fraction(), 0.999)
-    epsilon: float = param("added to the root", Number(0), 1e-6)
-    weight_decay: float = param("times w, added to the direction before scaling", Number(0), 0.0)
+    beta1: float = param(_FIRST, Fraction(), default=0.9)
+    beta2: float = param(_SECOND, Fraction(), default=0.999)
+    epsilon: float = param("added to the root", Number(0), default=1e-6)
+    weight_decay: float = param(
+        "times w, added to the direction before scaling", Number(0), default=0.0
+    )
 
 
 OPTIMIZERS: tuple[type[Option], ...] = (Sgd, Adam, AdamW, RmsProp, Lamb)
@@ -143,12 +140,12 @@ class Schedule(Option):
     peak: float | None = param(
         "highest learning rate; left out where the optimizer has a `rate`",
         Rate("the optimizer's rate"),
-        None,
+        default=None,
     )
     warmup: Duration = param(
         "W, the stretch of linear growth at the start",
         DurationKind(zero=True),
-        Duration(0, "epochs"),
+        default=Duration(0, "epochs"),
     )
 
 
@@ -166,10 +163,10 @@ class Step(Schedule):
     """
 
     name = "step"
-    factor: float = param("what each drop multiplies the rate with", Rate("none"), 0.1)
-    every: Duration | None = param("stretch between drops", DurationKind(zero=False), None)
+    factor: float = param("what each drop multiplies the rate with", Rate("none"), default=0.1)
+    every: Duration | None = param("stretch between drops", DurationKind(zero=False), default=None)
     at: tuple[Duration, ...] | None = param(
-        "moments of the drops, instead of `every`", DurationList(), None
+        "moments of the drops, instead of `every`", DurationList(), default=None
     )
 
     def contradiction(self) -> str:
@@ -185,7 +182,7 @@ class Cosine(Schedule):
     """
 
     name = "cosine"
-    end: float = param("rate that the last step approaches", Number(0), 0.0)
+    end: float = param("rate that the last step approaches", Number(0), default=0.0)
 
 
 class Exponential(Schedule):
@@ -195,9 +192,9 @@ class Exponential(Schedule):
     """
 
     name = "exponential"
-    factor: float = param("what each stretch multiplies the rate with", Rate("none"))
-    every: Duration = param("the stretch", DurationKind(zero=False), Duration(1, "epochs"))
-    staircase: bool = param("drop at the end of each stretch only", Boolean(), False)
+    factor: float = param("what each stretch multiplies the rate with", Rate("none"), default=0.94)
+    every: Duration = param("the stretch", DurationKind(zero=False), default=Duration(2, "epochs"))
+    staircase: bool = param("drop at the end of each stretch only", Boolean(), default=False)
 
 
 SCHEDULES: tuple[type[Option], ...] = (Constant, Step, Cosine, Exponential)
@@ -209,7 +206,7 @@ class Mirror(Option):
     """Swap left and right."""
 
     name = "mirror"
-    probability: float = param("how often", Number(0, 1), 0.5)
+    probability: float = param("how often", Number(0, 1), default=0.5)
 
 
 class RandomShift(Option):
@@ -230,10 +227,10 @@ class RandomCrop(Option):
     name = "random_crop"
     size: Window = param("pixels of the result, the network's input", WindowKind())
     scale: tuple[float, float] = param(
-        "least and largest share of the area", Interval(1), (0.08, 1.0)
+        "least and largest share of the area", Interval(1), default=(0.08, 1.0)
     )
     ratio: tuple[float, float] = param(
-        "least and largest width over height", Interval(), (3 / 4, 4 / 3)
+        "least and largest width over height", Interval(), default=(3 / 4, 4 / 3)
     )
 
 
@@ -258,7 +255,7 @@ class PcaColor(Option):
     """
 
     name = "pca_color"
-    deviation: float = param("standard deviation of a_i", Number(0), 0.1)
+    deviation: float = param("standard deviation of a_i", Number(0), default=0.1)
 
 
 AUGMENTATIONS: tuple[type[Option], ...] = (Mirror, RandomShift, RandomCrop, ColorJitter, PcaColor)
@@ -270,23 +267,27 @@ class Settings(Documented):
     """Everything that decides how a network is trained; the defaults are the default recipe."""
 
     name = "recipe"
-    loss: Option = param("what is minimised", Selected(LOSSES), CrossEntropy())
+    loss: Option = param("what is minimised", Selected(LOSSES), default=CrossEntropy())
     optimizer: Optimizer = param(
-        "how weights follow the gradient", Selected(OPTIMIZERS), Adam(rate=1e-3)
+        "how weights follow the gradient", Selected(OPTIMIZERS), default=Adam(rate=1e-3)
     )
-    schedule: Schedule = param("how the learning rate goes", Selected(SCHEDULES), Constant())
-    epochs: int = param("passes over the training images", Integer(1), 10)
-    batch: int = param("images in a step", Integer(1), 64)
+    schedule: Schedule = param(
+        "how the learning rate goes", Selected(SCHEDULES), default=Constant()
+    )
+    epochs: int = param("passes over the training images", Integer(1), default=10)
+    batch: int = param("images in a step", Integer(1), default=64)
     augment: tuple[Option, ...] = param(
-        "random changes of each training image", Chain(AUGMENTATIONS), ()
+        "random changes of each training image", Chain(AUGMENTATIONS), default=()
     )
     validation: float = param(
         "share of each class that is held out, where the data has no validation part of its own",
         Fraction(),
-        0.2,
+        default=0.2,
     )
-    seed: int = param("start of every random choice", Integer(0), 0)
-    data: str | None = param("folder, `.npz` file or name of the images", Text(), None)
+    seed: int = param("start of every random choice", Integer(0), default=0)
+    data: str | None = param(
+        "folder with a folder for each class, .npz file, or `digits`", Text(), default=None
+    )
 
     @property
     def peak(self) -> float:
@@ -295,13 +296,13 @@ class Settings(Documented):
         assert peak is not None, "read_recipe refuses a recipe without a learning rate"
         return peak
 
-    def lines(self) -> list[str]:
-        """One line for each setting, as a program would write it; unset ones are left out."""
-        return [
-            f"{key:<11}{parameter.kind.show(self.__dict__[key])}"
+    def texts(self) -> dict[str, str]:
+        """Each setting as a program would write it; unset ones are left out."""
+        return {
+            key: parameter.kind.show(self.__dict__[key])
             for key, parameter in type(self).parameters.items()
             if self.__dict__[key] is not None
-        ]
+        }
 
     def record(self) -> dict[str, object]:
         """Its exact values in plain types, for a JSON file."""

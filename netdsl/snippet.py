@@ -172,12 +172,11 @@ class _Drawing:
                 self.turn(row, block, line.column(block.start), self.border(block) + 1)
                 open_blocks.append(block)
         self.underline(marked, line, open_blocks)
-        for block in ending:
+        for block in reversed(ending):  # Inner ones first, so that no line crosses another.
             row = self.row(None, open_blocks)
             end = self.turn(row, block, line.column(max(block.end - 1, 0)), self.border(block) + 1)
             if block.text:
                 row.put(end + 1, printable(block.text), self.style(block))
-            open_blocks.remove(block)
 
     def turn(self, row: _Row, block: _Stretch, column: int, start: int) -> int:
         """A line from the border to a column of the text; the column after it."""

@@ -82,7 +82,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "message"),
     [
         (["chekc"], "There is no command `chekc`; did you mean `check`?"),
-        (["\x1b[2J"], "There is no command"),
+        (["\x07"], "There is no command `\\x07`"),
         (["--verbos"], "No such option"),
         (["fake"], "Missing argument 'TARGET'"),
         (["fake", "a.net", "--set", "classes"], "`classes` is not like `classes=10`"),
@@ -190,12 +190,14 @@ def test_our_mistake_without_a_place_for_its_traceback(
 
 
 def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which ME is netdsl, its output buffered as it is by default."""
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}", *NETDSL],
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, **environment},
+        env={**inherited, **environment},
     )
 
 
@@ -206,15 +208,17 @@ def test_a_reader_that_leaves_is_no_mistake() -> None:
     result = shell(f"{ME} --help | true")
     assert result.returncode in (0, exits.OUTPUT_CLOSED)  # `true` may outlive a short help.
     assert result.stderr == ""
-    result = shell(f"{{ sleep 0.5; {ME} --help; }} | true")
-    assert (result.returncode, result.stderr) == (exits.OUTPUT_CLOSED, "")
+    for command in ("--help", "explain conv"):
+        result = shell(f"{{ sleep 0.5; {ME} {command}; }} | true")
+        assert (result.returncode, result.stderr) == (exits.OUTPUT_CLOSED, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_is_said() -> None:
-    result = shell(f"{ME} --help > /dev/full")
-    assert result.returncode == exits.INPUT_OUTPUT_FAILED
-    assert result.stderr == "error: input or output failed: No space left on device\n"
+    for command in ("--help", "explain conv"):
+        result = shell(f"{ME} {command} > /dev/full")
+        assert result.returncode == exits.INPUT_OUTPUT_FAILED
+        assert result.stderr == "error: input or output failed: No space left on device\n"
 
 
 def test_closed_streams() -> None:
@@ -229,6 +233,9 @@ def test_names_that_an_encoding_lacks() -> None:
     result = shell(f"{ME} 'ﬁle→' ", PYTHONIOENCODING="latin-1")
     assert result.returncode == exits.WRONG_USAGE
     assert "`\\ufb01le\\u2192`" in result.stderr
+    result = shell(f"{ME} explain conv", PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (exits.FINE, "")
+    assert "K\\xd7K" in result.stdout
 
 
 def test_interrupt(tmp_path: Path) -> None:

@@ -98,6 +98,22 @@ CASES: dict[str, list[Diagnostic]] = {
     "same-place-twice": [
         Diagnostic("c", "message", at("relu"), "primary", labels=(Label(at("relu"), "other"),))
     ],
+    "around-and-within": [
+        Diagnostic("c", "message", at("conv(64, 3x3)"), labels=(Label(at("conv", nth=3), "name"),)),
+        Diagnostic("c", "message", at("64, 3x3"), labels=(Label(at("conv(64, 3x3)"), "call"),)),
+    ],
+    "a-line-between": [
+        Diagnostic("c", "message", at("residual"), labels=(Label(at("conv_bn", nth=1), "here"),))
+    ],
+    "ends-together": [
+        Diagnostic(
+            "c",
+            "message",
+            NET.span(at("block basic").start, at("relu\n}").end),
+            "outer",
+            labels=(Label(NET.span(at("residual").start, at("relu\n}").end), "inner"),),
+        )
+    ],
     "several-lines": [
         Diagnostic("c", "message", between("  residual {", "} shortcut"), "this body")
     ],
@@ -190,6 +206,8 @@ def test_controls_cannot_reach_the_terminal() -> None:
     assert "\\x1b[31m" in text
     carets = next(line for line in text.splitlines() if "^" in line)
     assert carets.count("^") == len("\\x1b[31m")
+    lines = Diagnostic("c", "m", Source("a.net", "a\nb\n").span(0, 3), "\x1b")
+    assert "\x1b" not in render([lines], color=False)
     assert json.dumps(to_json(diagnostic)).isprintable()
 
 

@@ -80,7 +80,9 @@ def command(
     for item in network.graph.outputs:
         side = "" if item.weight is None else f", side branch of weight {item.weight:g}"
         lines.append(("output", f"{nodes[item.node].type} ({item.name}{side})"))
-    lines.append(("wrote", f"{path}: class {class_name(network.graph)}, {source.count(chr(10))} lines"))
+    lines.append(
+        ("wrote", f"{path}: class {class_name(network.graph)}, {source.count(chr(10))} lines")
+    )
     width = max(len(name) for name, _ in lines)
     console.data("\n".join(f"{name.ljust(width)}  {text}" for name, text in lines))
     return 0

@@ -42,7 +42,13 @@ def command(what: str, output_format: str, console: Console) -> int:
         )
     op = OPERATORS[name]
     if output_format == "json":
-        console.json({"operator": name, "documentation": cleandoc(op.__doc__ or ""), "arguments": _arguments(op)})
+        console.json(
+            {
+                "operator": name,
+                "documentation": cleandoc(op.__doc__ or ""),
+                "arguments": _arguments(op),
+            }
+        )
         return 0
     console.data(describe(op))
     return 0

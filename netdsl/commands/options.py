@@ -1,10 +1,12 @@
 """Arguments and options that several commands take, so that each means the same everywhere.
 
-@click.command()
-@options.target
-@options.output_format
-@options.color
-def command(target: str, settings: dict[str, str], output_format: str, console: Console) -> int:
+    @click.command(epilog=…)
+    @options.target
+    @options.output_format
+    @options.color
+    def command(target: str, settings: dict[str, str], output_format: str, console: Console) -> int:
+
+The exit code is what the command returns.
 """
 
 from __future__ import annotations
@@ -79,3 +81,19 @@ color: Callable[[Decorated], Decorated] = click.option(
     help="Colour the output; auto does on a terminal that can and without NO_COLOR.",
 )
 """`--color auto|always|never`; the command gets `console: Console`."""
+
+checkpoint: Callable[[Decorated], Decorated] = click.option(
+    "--checkpoint",
+    metavar="WHICH",
+    default="best",
+    show_default=True,
+    help="best (by held-out accuracy), latest, or the number of a step.",
+)
+"""`--checkpoint WHICH` of a run; the command gets `checkpoint: str`."""
+
+workers: Callable[[Decorated], Decorated] = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Threads that prepare images; the result does not depend on it. [default: one a core]",
+)
+"""`--workers N`; the command gets `workers: int | None`."""

@@ -15,7 +15,8 @@ import numpy as np
 
 from netdsl.data.dataset import Statistics
 from netdsl.data.images import LUMA, Pixels, from_unit, resample, to_unit
-from netdsl.settings import ColorJitter, Mirror, Option, PcaColor, RandomCrop, RandomShift
+from netdsl.recipe_kinds import Option
+from netdsl.settings import ColorJitter, Mirror, PcaColor, RandomCrop, RandomShift
 
 Random: TypeAlias = np.random.Generator
 Change: TypeAlias = Callable[[Pixels, Random], Pixels]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -89,7 +89,7 @@ class Batches:
                 image = change(image, rng)
         return image
 
-    def run(self, start: int, stop: int, workers: int) -> Iterator[tuple[int, Batch]]:
+    def run(self, start: int, stop: int, workers: int) -> Generator[tuple[int, Batch], None, None]:
         """The batches of steps `start` up to, not including, `stop`, prepared ahead by threads."""
         pending: deque[tuple[int, Future[Batch]]] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="netdsl-batch")

@@ -44,6 +44,8 @@ def read_image(path: Path, channels: int) -> Pixels:
                 )
             upright = ImageOps.exif_transpose(image)
             pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+    except FileNotFoundError:
+        raise DataError(f"there is no file `{shown}`") from None
     except UnidentifiedImageError:
         raise DataError(f"`{shown}` is not an image that can be decoded") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

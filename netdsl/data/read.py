@@ -285,12 +285,12 @@ def _part(
         labels_shape = "×".join(str(side) for side in labels.shape)
         raise DataError(f"`{shown}`: {len(images)} images have labels of {labels_shape}")
     if images.dtype.kind in "iu":
-        low, high = int(images.min()), int(images.max())
+        low, high = images.min(), images.max()
         if low < 0 or high > 255:
             raise DataError(f"`{shown}`: whole-number images go from 0 to 255, not {low} to {high}")
         images = images.astype(np.uint8)
     elif images.dtype.kind == "f":
-        low, high = float(images.min()), float(images.max())
+        low, high = images.min(), images.max()
         if not (low >= 0 and high <= 1):
             raise DataError(
                 f"`{shown}`: images of {images.dtype} go from 0 to 1, not {low:g} to {high:g}; "
@@ -308,5 +308,5 @@ def _digest(*arrays: np.ndarray) -> str:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.shape} {array.dtype}\n".encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8))
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()

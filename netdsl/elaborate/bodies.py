@@ -22,7 +22,7 @@ from netdsl.evaluate import (
     path_parts,
     truth,
 )
-from netdsl.graph import Node, Origin, Output
+from netdsl.graph import Node, Origin, Output, PassNumber
 from netdsl.input_sizes import input_shape
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
@@ -278,10 +278,11 @@ class Bodies(Calls):
         with self.region("loop", around, word, step.span, place.current):
             for number, variables in enumerate(passes):
                 inner = around.inner()
+                part = PassNumber.of(number, step.span)
                 if label is None:
-                    inner.indices = (*around.indices, str(number))
+                    inner.indices = (*around.indices, part)
                 else:
-                    inner.prefix = (*around.prefix, str(number))
+                    inner.prefix = (*around.prefix, part)
                 inner.scope = Scope(around.scope, "pass")
                 shown = "".join(f", {key} = {show_value(each)}" for key, each in variables.items())
                 frame = Frame(step.span, f"pass {number + 1} of {count} of `{word}`{shown}")

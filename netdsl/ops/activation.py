@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdsl.code import Emission, Input, call
+from netdsl.code import Emission, Input, Usual, call
 from netdsl.kinds import Boolean, Number
 from netdsl.ops.base import Op
 from netdsl.parameters import param
@@ -75,9 +75,7 @@ class Elu(_Elementwise):
     alpha: float = param("where it ends far below zero, negated", Number(), 1.0)
 
     def emit(self, *inputs: TensorType) -> Emission:
-        if self.alpha == 1.0:
-            return Emission(call("nnx.elu", Input()))
-        return Emission(call("nnx.elu", Input(), alpha=self.alpha))
+        return Emission(call("nnx.elu", Input(), alpha=Usual(self.alpha, 1.0)))
 
 
 class Gelu(_Elementwise):

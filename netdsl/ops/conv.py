@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, call
-from netdsl.kinds import Boolean, Integer, Padding, PaddingKind, WindowKind
+from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
+from netdsl.kinds import Boolean, Integer, Padding, PaddingKind, StepKind, WindowKind
 from netdsl.ops.base import Op, OpError
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
 from netdsl.ops.windows import (
@@ -70,9 +70,9 @@ class Conv(_Sliding):
     name = "conv"
     filters: int = param("channels F of the output", Integer(1))
     kernel: Window = param("window K, pixels", WindowKind())
-    stride: Window = param("step S of the window, pixels", WindowKind(), Window(1, 1))
+    stride: Window = param("step S of the window, pixels", StepKind(), Window(1, 1))
     pad: Padding = param("pixels P around the image", PaddingKind(), NO_PADDING)
-    dilation: Window = param("pixels D from tap to tap", WindowKind(), Window(1, 1))
+    dilation: Window = param("pixels D from tap to tap", StepKind(), Window(1, 1))
     groups: int = param("groups G of channels, convolved apart", Integer(1), 1)
     bias: bool = param("whether each filter adds a learned constant", Boolean(), True)
     init: str = param("how the weights start", INITIALIZER, "lecun_normal")
@@ -99,8 +99,7 @@ class Conv(_Sliding):
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
         keywords = _keywords(self.kernel, self.stride, self.pad, self.dilation)
-        if self.groups != 1:
-            keywords.append(("feature_group_count", self.groups))
+        keywords.append(("feature_group_count", Usual(self.groups, 1)))
         return _convolution("nnx.Conv", x.channels, self.filters, keywords, self.bias, self.init)
 
 
@@ -117,10 +116,10 @@ class Depthwise(_Sliding):
 
     name = "depthwise"
     kernel: Window = param("window K, pixels", WindowKind())
-    stride: Window = param("step S of the window, pixels", WindowKind(), Window(1, 1))
+    stride: Window = param("step S of the window, pixels", StepKind(), Window(1, 1))
     pad: Padding = param("pixels P around the image", PaddingKind(), NO_PADDING)
     multiplier: int = param("windows M for each channel", Integer(1), 1)
-    dilation: Window = param("pixels D from tap to tap", WindowKind(), Window(1, 1))
+    dilation: Window = param("pixels D from tap to tap", StepKind(), Window(1, 1))
     bias: bool = param("whether each output channel adds a learned constant", Boolean(), True)
     init: str = param("how the weights start", INITIALIZER, "lecun_normal")
 
@@ -163,10 +162,10 @@ class ConvTranspose(_Sliding):
     name = "conv_transpose"
     filters: int = param("channels F of the output", Integer(1))
     kernel: Window = param("window K, pixels", WindowKind())
-    stride: Window = param("pixels S between the windows", WindowKind(), Window(1, 1))
+    stride: Window = param("pixels S between the windows", StepKind(), Window(1, 1))
     pad: Padding = param("pixels P cut off the full result", PaddingKind(), NO_PADDING)
     extra: Window = param("rows and columns E added below and right", WindowKind(0), Window(0, 0))
-    dilation: Window = param("pixels D from tap to tap", WindowKind(), Window(1, 1))
+    dilation: Window = param("pixels D from tap to tap", StepKind(), Window(1, 1))
     bias: bool = param("whether each filter adds a learned constant", Boolean(), True)
     init: str = param("how the weights start", INITIALIZER, "lecun_normal")
 
@@ -222,12 +221,12 @@ class ConvTranspose(_Sliding):
             )
             for axis in (0, 1)
         )
-        keywords: list[tuple[str, Fragment]] = [("kernel_size", tuple(self.kernel))]
-        if self.stride != (1, 1):
-            keywords.append(("strides", emit_window(self.stride)))
-        keywords.append(("padding", padding))
-        if self.dilation != (1, 1):
-            keywords.append(("kernel_dilation", emit_window(self.dilation)))
+        keywords: list[tuple[str, Fragment]] = [
+            ("kernel_size", tuple(self.kernel)),
+            ("strides", Usual(emit_window(self.stride), 1)),
+            ("padding", padding),
+            ("kernel_dilation", Usual(emit_window(self.dilation), 1)),
+        ]
         return _convolution(
             "nnx.ConvTranspose", x.channels, self.filters, keywords, self.bias, self.init
         )
@@ -245,13 +244,12 @@ class ConvTranspose(_Sliding):
 def _keywords(
     kernel: Window, stride: Window, pad: Padding, dilation: Window
 ) -> list[tuple[str, Fragment]]:
-    keywords: list[tuple[str, Fragment]] = [("kernel_size", tuple(kernel))]
-    if stride != (1, 1):
-        keywords.append(("strides", emit_window(stride)))
-    keywords.append(("padding", emit_padding(pad)))
-    if dilation != (1, 1):
-        keywords.append(("kernel_dilation", emit_window(dilation)))
-    return keywords
+    return [
+        ("kernel_size", tuple(kernel)),
+        ("strides", Usual(emit_window(stride), 1)),
+        ("padding", emit_padding(pad)),
+        ("kernel_dilation", Usual(emit_window(dilation), 1)),
+    ]
 
 
 def _convolution(
@@ -263,8 +261,7 @@ def _convolution(
     init: str,
 ) -> Emission:
     assert isinstance(channels, int) and isinstance(filters, int)
-    if not bias:
-        keywords.append(("use_bias", False))
+    keywords.append(("use_bias", Usual(bias, True)))
     keywords += initializer_keyword("kernel_init", init, "lecun_normal")
     keywords.append(("rngs", Rngs()))
     return Emission(Call(Module(), (Input(),)), call(function, channels, filters, **dict(keywords)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netdsl.code import Call, Emission, Fragment, Input, Module, NotTrain, Rngs, call
+from netdsl.code import Call, Emission, Fragment, Input, Module, NotTrain, Rngs, Usual, call
 from netdsl.kinds import Boolean, Choice, Integer, Number
 from netdsl.ops.base import Op, OpError
 from netdsl.ops.windows import require_image
@@ -29,12 +29,7 @@ class _Normalisation(Op):
 
     def learned(self) -> list[tuple[str, Fragment]]:
         """The keywords for what is not learned."""
-        keywords: list[tuple[str, Fragment]] = []
-        if not self.bias:
-            keywords.append(("use_bias", False))
-        if not self.scale:
-            keywords.append(("use_scale", False))
-        return keywords
+        return [("use_bias", Usual(self.bias, True)), ("use_scale", Usual(self.scale, True))]
 
 
 class BatchNorm(_Normalisation):
@@ -75,9 +70,10 @@ class BatchNorm(_Normalisation):
         return Cost(flops=2 * output.elements)
 
     def emit(self, *inputs: TensorType) -> Emission:
-        keywords: list[tuple[str, Fragment]] = [("momentum", self.momentum)]
-        if self.eps != 1e-5:
-            keywords.append(("epsilon", self.eps))
+        keywords: list[tuple[str, Fragment]] = [
+            ("momentum", self.momentum),
+            ("epsilon", Usual(self.eps, 1e-5)),
+        ]
         keywords += self.learned()
         if self.init == "zeros":
             keywords.append(("scale_init", call("nnx.initializers.zeros_init")))
@@ -107,9 +103,7 @@ class LayerNorm(_Normalisation):
         return Cost(flops=7 * output.elements)
 
     def emit(self, *inputs: TensorType) -> Emission:
-        keywords: list[tuple[str, Fragment]] = []
-        if self.eps != 1e-6:
-            keywords.append(("epsilon", self.eps))
+        keywords: list[tuple[str, Fragment]] = [("epsilon", Usual(self.eps, 1e-6))]
         keywords += [*self.learned(), ("rngs", Rngs())]
         module = call("nnx.LayerNorm", _channels(inputs[0]), **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module)
@@ -218,11 +212,10 @@ class Scale(Op):
         return Cost(flops=output.elements * (2 if self.bias else 1))
 
     def emit(self, *inputs: TensorType) -> Emission:
-        keywords: list[tuple[str, Fragment]] = []
-        if self.init != 1.0:
-            keywords.append(("init", self.init))
-        if self.bias:
-            keywords.append(("use_bias", True))
+        keywords: list[tuple[str, Fragment]] = [
+            ("init", Usual(self.init, 1.0)),
+            ("use_bias", Usual(self.bias, False)),
+        ]
         module = call("Scale", _channels(inputs[0]), **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module, runtime=("scale",))
 

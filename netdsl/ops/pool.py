@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netdsl.code import Emission, Fragment, Input, call
-from netdsl.kinds import Boolean, Padding, PaddingKind, WindowKind
+from netdsl.code import Constant, Emission, Fragment, Input, Usual, call
+from netdsl.kinds import Boolean, Padding, PaddingKind, StepKind, WindowKind
 from netdsl.ops.base import Op
 from netdsl.ops.windows import (
     NO_PADDING,
@@ -15,7 +15,7 @@ from netdsl.parameters import param
 from netdsl.tensor import Cost, Field, TensorType, Weight, Window
 
 
-class _StrideKind(WindowKind):
+class _StrideKind(StepKind):
     def show(self, value: object) -> str:
         return "kernel" if value is None else super().show(value)
 
@@ -115,19 +115,17 @@ class AveragePool(_Pool):
             )
             return Emission(apply, runtime=("average_pool",))
         keywords = _keywords(self, emit_pool_padding(self.pad))
-        if not counts and self.pad != NO_PADDING:
-            keywords.append(("count_include_pad", False))
+        # Without padding there is nothing to count.
+        keywords.append(("count_include_pad", Usual(counts or self.pad == NO_PADDING, True)))
         return Emission(call("nnx.avg_pool", Input(), **dict(keywords)))
 
 
-def _keywords(pool: _Pool, padding: Fragment) -> list[tuple[str, Fragment]]:
-    keywords: list[tuple[str, Fragment]] = [
+def _keywords(pool: _Pool, padding: Constant) -> list[tuple[str, Fragment]]:
+    return [
         ("window_shape", tuple(pool.kernel)),
         ("strides", tuple(pool.step)),
+        ("padding", Usual(padding, "VALID")),
     ]
-    if padding != "VALID":
-        keywords.append(("padding", padding))
-    return keywords
 
 
 def _widened(pad: Padding, overhang: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -151,9 +149,10 @@ class _Global(_Unweighted):
         return None
 
     def reduction(self, function: str) -> Emission:
-        keywords: list[tuple[str, Fragment]] = [("axis", (1, 2))]
-        if self.keep:
-            keywords.append(("keepdims", True))
+        keywords: list[tuple[str, Fragment]] = [
+            ("axis", (1, 2)),
+            ("keepdims", Usual(self.keep, False)),
+        ]
         return Emission(call(function, Input(), **dict(keywords)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, call
+from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, Usual, call
 from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, WindowKind
 from netdsl.ops.base import Op, OpError
 from netdsl.ops.windows import require_image
@@ -152,9 +152,8 @@ class Pad(_Moving):
 
     def emit(self, *inputs: TensorType) -> Emission:
         widths = ((0, 0), *self.sides, (0, 0))
-        if self.mode == "zeros":
-            return Emission(call("jnp.pad", Input(), widths))
-        return Emission(call("jnp.pad", Input(), widths, mode=self.mode))
+        mode = "constant" if self.mode == "zeros" else self.mode
+        return Emission(call("jnp.pad", Input(), widths, mode=Usual(mode, "constant")))
 
 
 class Crop(_Moving):

@@ -91,11 +91,9 @@ def emit_window(window: Window) -> Constant:
 
 
 def emit_padding(pad: Padding) -> Constant:
-    """As Flax takes it: "SAME", "VALID", one number, or a pair for each axis."""
+    """As Flax's convolutions take it: "SAME", one number, or a pair for each axis."""
     if isinstance(pad, str):
         return "SAME"
-    if pad == NO_PADDING:
-        return "VALID"
     (above, below), (left, right) = pad
     if above == below == left == right:
         return above
@@ -104,5 +102,6 @@ def emit_padding(pad: Padding) -> Constant:
 
 def emit_pool_padding(pad: Padding) -> Constant:
     """As Flax's pools take it: "SAME", "VALID" or pairs, never one number."""
-    padding = emit_padding(pad)
-    return ((padding, padding), (padding, padding)) if isinstance(padding, int) else padding
+    if isinstance(pad, str):
+        return "SAME"
+    return "VALID" if pad == NO_PADDING else pad

@@ -85,14 +85,14 @@ class Classifier:
     def infer(self, parameters: Arrays, statistics: Arrays, images: jax.Array) -> jax.Array:
         """logits[N, classes] of images[N, H, W, C], normalised."""
         module = self._join(parameters, statistics)
-        return module(images, train=False)  # type: ignore[operator]  # emitted classes are callable
+        return module(images, train=False)
 
     def train(
         self, parameters: Arrays, statistics: Arrays, images: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, ...], Arrays]:
         """(logits, those of the side branches, new statistics); `key` seeds dropout."""
         module = self._join(parameters, statistics)
-        result = module(images, train=True, rngs=nnx.Rngs(key))  # type: ignore[operator]  # as above
+        result = module(images, train=True, rngs=nnx.Rngs(key))
         logits, sides = result if self.interface.side_weights else (result, ())
         _, changed = self._divide(module)
         return logits, tuple(sides), changed

@@ -10,6 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from netdsl.train.folder import best_record
+
 _TRAINING, _VALIDATION, _QUIET = "#8a94a6", "#1f5fbf", "#5b6472"
 
 
@@ -69,20 +71,11 @@ def _legend(axes: Axes, validated: bool) -> None:
 
 
 def _mark_best(axes: Axes, records: list[dict[str, Any]]) -> None:
-    """Name the epoch with the highest validation accuracy."""
-    validated = [record for record in records if "validation_accuracy" in record]
-    if not validated:
+    """Name the epoch whose checkpoint is the best."""
+    best = best_record(records)
+    if best is None:
         return
-    best = max(validated, key=lambda record: record["validation_accuracy"])
     share = best["validation_accuracy"]
     axes.plot([best["epoch"]], [share], "o", color=_VALIDATION, markersize=6, zorder=5)
-    axes.annotate(
-        f"best {100 * share:.2f} %, epoch {best['epoch']}",
-        (best["epoch"], share),
-        xytext=(0, -14),
-        textcoords="offset points",
-        ha="right" if best["epoch"] > records[-1]["epoch"] / 2 else "left",
-        va="top",
-        fontsize=9,
-        color=_VALIDATION,
-    )
+    text = f"best {100 * share:.2f} %, epoch {best['epoch']}"
+    axes.set_title(text, loc="right", fontsize=10, color=_VALIDATION)

@@ -24,6 +24,19 @@ FORMAT = 1
 """Of run.json; another number is another layout."""
 
 
+def best_record(records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The epoch with the highest validation accuracy, the last of equals; None without any.
+
+    It is the one whose checkpoint stays as the best.
+    """
+    validated = [record for record in records if "validation_accuracy" in record]
+    return max(
+        validated,
+        key=lambda record: (record["validation_accuracy"], record["epoch"]),
+        default=None,
+    )
+
+
 class RunFolder:
     """One run's folder, held by one process at a time while it trains."""
 

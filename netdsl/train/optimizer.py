@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from netdsl.recipe_kinds import Option
 from netdsl.settings import (
     Adam,
     AdamW,
@@ -18,7 +19,6 @@ from netdsl.settings import (
     Exponential,
     Lamb,
     Optimizer,
-    Option,
     RmsProp,
     Schedule,
     Settings,

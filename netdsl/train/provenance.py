@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from netdsl import __version__
 from netdsl.data.dataset import Dataset, Statistics
+from netdsl.graph import Graph
 from netdsl.network import SHIPPED, Network, has_errors, load_network, read_settings
 from netdsl.program import Library, ProgramFile, load_program
 from netdsl.recipe import Recipe
 from netdsl.settings import Cosine, Settings
-from netdsl.source import Source, UnreadableSource, read_source
+from netdsl.source import Source, UnreadableSource, printable, read_source
 from netdsl.train.classifier import Interface
 from netdsl.train.errors import RunDamaged, RunRefused
 from netdsl.train.folder import RunFolder
@@ -51,10 +52,15 @@ def describe(
             "name": network.name,
             "file": next(iter(files)),
             "settings": network.settings,
+            "graph": graph_digest(network.graph),
             "sources": {name: _sha256(text) for name, text in files.items()},
             "input": list(interface.image),
         },
-        "recipe": {"name": recipe.name, **recipe.settings.record()},
+        "recipe": {
+            "name": recipe.name,
+            "settings": recipe.settings.texts(),
+            "values": recipe.settings.record(),
+        },
         "data": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
@@ -79,6 +85,20 @@ def versions() -> dict[str, str]:
     }
 
 
+def graph_digest(graph: Graph) -> str:
+    """Identifies what a network computes and where its weights lie, not how it is written."""
+    lines = [
+        repr((node.op and node.op.name, node.op and sorted(vars(node.op).items()),
+              node.inputs, str(node.type), node.path))
+        for node in graph.nodes
+    ]  # fmt: skip
+    lines += [repr(output) for output in graph.outputs]
+    return _sha256("\n".join(lines))
+
+
+_IRRELEVANT = ("format", "network.file", "data.name", "recipe.name", "recipe.values.data")
+
+
 def compare(
     folder: RunFolder, before: dict[str, Any], now: dict[str, Any], settings: Settings
 ) -> list[str]:
@@ -90,18 +110,24 @@ def compare(
     notes = []
     for key in sorted(old.keys() | new.keys()):
         was, is_now = old.get(key, "nothing"), new.get(key, "nothing")
-        if was == is_now or key in ("format", "data.name", "recipe.name"):
+        if was == is_now or key in _IRRELEVANT:
             continue
+        if key.startswith(("recipe.settings.", "network.sources.")):
+            continue  # What of them matters is in the values and in the graph.
         if key.startswith("versions."):
             library = key.partition(".")[2]
             notes.append(f"begun with {library} {was}, now {is_now}: results may differ slightly")
             continue
-        if key == "recipe.epochs" and _may_grow(settings, was):
+        if key == "recipe.values.epochs" and _may_grow(settings, was):
             continue
-        if key.startswith("network.sources."):
-            reason = f"the file {key.removeprefix('network.sources.')} has changed"
-        elif key == "data.fingerprint":
-            reason = f"the images of {before['data']['name']} were others"
+        if key.startswith("network."):
+            reason = "its network was another"
+        elif key.startswith("data."):
+            reason = f"the images of {printable(str(before['data']['name']))} were others"
+        elif key.startswith("recipe.values."):
+            name = key.split(".")[2]
+            texts = [each["recipe"]["settings"].get(name, "nothing") for each in (before, now)]
+            reason = f"it was begun with {name} {texts[0]}, not {texts[1]}"
         else:
             reason = f"{key} was {was} and is {is_now}"
         raise RunRefused(
@@ -158,8 +184,8 @@ def read_recorded(folder: RunFolder) -> Recorded:
             str(description["versions"]["netdsl"]),
             str(data["name"]),
             str(data["fingerprint"]),
-            float(description["recipe"]["validation"]),
-            int(description["recipe"]["batch"]),
+            float(description["recipe"]["values"]["validation"]),
+            int(description["recipe"]["values"]["batch"]),
             tuple(str(name) for name in data["classes"]),
             tuple(float(value) for value in normalisation["mean"]),
             tuple(float(value) for value in normalisation["deviation"]),

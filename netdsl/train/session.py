@@ -89,8 +89,8 @@ def train(network: Network, recipe: Recipe, options: Options, say: Say) -> list[
                 say(f"note: {note}")
         else:
             _announce(say, network, recipe, images, batches, classifier)
-            for name, text in program_files(network.file).items():
-                folder.write_source(name, text)
+        for name, text in program_files(network.file).items():
+            folder.write_source(name, text)
         folder.write_description(description)
         return _run(
             Equipment(
@@ -213,9 +213,8 @@ def _announce(
         f"images     {len(images.train.labels):,} to train, {held_out:,} held out, "
         f"{len(images.dataset.classes)} classes, {batches.steps_per_epoch} steps an epoch"
     )
-    for line in recipe.settings.lines():
-        key = line.split()[0]
-        say(line + ("" if key in recipe.given else "  (default)"))
+    for name, text in recipe.settings.texts().items():
+        say(f"{name:<10} {text}" + ("" if name in recipe.given else "  (default)"))
 
 
 def _draw(folder: RunFolder, records: list[dict[str, Any]], name: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from netdsl.settings import Settings
@@ -37,9 +37,6 @@ class State(NamedTuple):
     statistics: Arrays
     optimizer: optax.OptState
     sums: Sums
-
-
-Step: TypeAlias = Callable[[State, jax.Array, jax.Array], State]
 
 
 class Stepper:
@@ -75,7 +72,7 @@ class Stepper:
         """The shapes and types of a state, without computing one."""
         return jax.eval_shape(self.initial)
 
-    def step(self, state: State, images: jax.Array, labels: jax.Array) -> State:
+    def step(self, state: State, images: np.ndarray, labels: np.ndarray) -> State:
         """The state after images[B, H, W, C] with labels[B]; `state` can't be used afterwards."""
         return self._step(state, images, labels)
 

@@ -1,0 +1,219 @@
+"""Write `__init__`: a module for each layer, in the containers that its path asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netdsl import code
+from netdsl.emit.layout import Each, Path
+from netdsl.emit.printer import (
+    WIDTH,
+    Bracket,
+    Context,
+    Doc,
+    Generator,
+    call_arguments,
+    doc,
+    flat,
+    lines,
+    literal,
+    one_line,
+    runs,
+)
+from netdsl.emit.slots import LoopVariables, Parameters, Text, entered, said, unused
+from netdsl.emit.template import Aux, Block, If, Loop, Op, Residual, Slot, Template, map_slots
+
+if TYPE_CHECKING:
+    from netdsl.emit.classes import Class
+
+Frame = Parameters | LoopVariables
+
+
+class Leaf(NamedTuple):
+    """One module to construct; `conditions` are those under which it exists."""
+
+    path: Path
+    layout: Doc
+    conditions: tuple[str, ...]
+    loops: tuple[tuple[tuple[int, int], LoopVariables], ...]
+    """The loops around it, with their variables."""
+
+
+class Constructor:
+    """The statements of one class's `__init__`."""
+
+    def __init__(self, owner: Class) -> None:
+        self.owner = owner
+        self.statements: list[str] = []
+        by_name: dict[object, list[Leaf]] = {}
+        for leaf in self._leaves(owner.template, owner.parameters, (), ()):
+            by_name.setdefault(leaf.path[0], []).append(leaf)
+        guard: tuple[str, ...] = ()
+        for leaves in by_name.values():
+            guard = self._statement(leaves, guard)
+
+    def _leaves(
+        self,
+        items: tuple[Template, ...],
+        frame: Frame,
+        conditions: tuple[str, ...],
+        loops: tuple[tuple[tuple[int, int], LoopVariables], ...],
+    ) -> list[Leaf]:
+        found: list[Leaf] = []
+        for item in items:
+            match item:
+                case Op():
+                    if item.module is not None:
+                        module = resolved(item.module, frame, stored=False)
+                        found.append(Leaf(item.path, doc(module, Context()), conditions, loops))
+                case Block():
+                    found.append(Leaf(item.path, self._call(item, frame), conditions, loops))
+                case If():
+                    condition = condition_text(item.taken, item, frame, stored=False)
+                    for way, text in (
+                        (item.then, condition),
+                        (item.otherwise, negated(condition)),
+                    ):
+                        if way is not None:
+                            always = text in ("True", "not False")
+                            inner = conditions if always else (*conditions, text)
+                            found += self._leaves(way, frame, inner, loops)
+                case Residual():
+                    found += self._leaves(item.body, frame, conditions, loops)
+                    if item.shortcut is not None:
+                        condition = said(frame.resolve(item.projects, stored=False))
+                        inner = conditions if condition == "True" else (*conditions, condition)
+                        found += self._leaves(item.shortcut, frame, inner, loops)
+                case Loop():
+                    taken = frozenset(self.owner.parameters.arguments)
+                    inside = LoopVariables(frame, item.counts, taken)
+                    place = (int(str(item.ref[1])), int(str(item.ref[2])))
+                    around = (*loops, (place, inside))
+                    found += self._leaves(entered(item.body), inside, conditions, around)
+                case Aux():
+                    found += self._leaves(item.items, frame, conditions, loops)
+        return found
+
+    def _call(self, item: Block, frame: Frame) -> Doc:
+        child: Class = item.definition
+        positional: list[str] = []
+        keywords: list[str] = []
+        slots = dict(item.arguments)
+        for parameter in child.parameters.ordered():
+            value = flat(frame.resolve(slots[parameter.name], stored=False), Context())
+            if parameter.keyword_only:
+                keywords.append(f"{parameter.name}={value}")
+            else:
+                positional.append(value)
+        if child.needs_rngs_to_build:
+            keywords.append("rngs=rngs")
+        return Bracket(f"{child.name}(", tuple(("", each) for each in positional + keywords), ")")
+
+    def _statement(self, leaves: list[Leaf], guard: tuple[str, ...]) -> tuple[str, ...]:
+        """The statement of one attribute, given the guard of the one before; its own guard."""
+        shared = leaves[0].conditions
+        alike = all(leaf.conditions == shared for leaf in leaves)
+        # A loop's variable is unknown outside of it.
+        outside = not any(leaf.loops for leaf in leaves)
+        if alike and outside and shared:
+            if shared != guard:
+                self.statements.append(f"        if {' and '.join(shared)}:")
+            leaves = [leaf._replace(conditions=()) for leaf in leaves]
+        else:
+            shared = ()
+        layout = self._build(leaves, 1)
+        indent = 12 if shared else 8
+        self.statements += lines(indent, f"self.{leaves[0].path[0]} = ", layout)
+        return shared
+
+    def _build(self, leaves: list[Leaf], depth: int) -> Doc:
+        """The container of modules whose paths agree up to `depth`."""
+        if len(leaves) == 1 and len(leaves[0].path) == depth:
+            (leaf,) = leaves
+            if leaf.conditions:
+                text = f"{one_line(leaf.layout)} if {' and '.join(leaf.conditions)} else None"
+                return text
+            return leaf.layout
+        parts = list(dict.fromkeys(leaf.path[depth] for leaf in leaves))
+        if isinstance(parts[0], Each):
+            return self._list(parts[0], leaves, depth)
+        inside = [
+            (part, self._build([leaf for leaf in leaves if leaf.path[depth] == part], depth + 1))
+            for part in parts
+        ]
+        if self.owner.is_list(leaves[0].path[:depth]):
+            listed = Bracket("[", tuple(("", layout) for _, layout in inside), "]")
+            return Bracket("nnx.List(", (("", listed),), ")")
+        if all(str(part).isidentifier() for part in parts):
+            keywords = tuple((f"{part}=", layout) for part, layout in inside)
+            return Bracket("nnx.Dict(", keywords, ")")
+        entries = tuple((f"{literal(str(part))}: ", layout) for part, layout in inside)
+        return Bracket("nnx.Dict(", (("", Bracket("{", entries, "}")),), ")")
+
+    def _list(self, each: Each, leaves: list[Leaf], depth: int) -> Doc:
+        variables = dict(leaves[0].loops)[each.loop]
+        element = self._build(leaves, depth + 1)
+        text = one_line(element)
+        kept = LoopVariables(variables.outer, variables.counts, variables.taken)
+        kept.columns = [column for column in variables.columns if mentions(text, column[0])]
+        rows = kept.rows(stored=False)
+        if rows is None:
+            clause = f"for _ in range({said(kept.count(stored=False))})"
+        else:
+            names = [name for name, _ in kept.columns]
+            shown = rows.text if isinstance(rows, Text) else runs(rows)
+            clause = f"for {', '.join(names)} in {shown}"
+            widest = max(map(len, clause.replace(" + ", "\n+ ").split("\n")))
+            if widest > WIDTH - 12 and not isinstance(rows, Text):
+                clause = self._named_rows(str(leaves[0].path[0]), names, rows)
+        return Generator("nnx.List(", element, clause, ")")
+
+    def _named_rows(self, attribute: str, used: list[str], rows: list[Any]) -> str:
+        """Give rows too long for their place a name; the clause that uses it."""
+        name = unused(f"{attribute}_rows", set(self.owner.parameters.arguments))
+        table = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
+        self.statements += lines(8, f"{name} = ", table)
+        return f"for {', '.join(used)} in {name}"
+
+
+def condition_text(slot: Slot, item: If, frame: Frame, *, stored: bool) -> str:
+    """A condition in code, named after the first layer that depends on it."""
+    way = item.then if item.then is not None else item.otherwise
+    name = next(
+        (
+            str(each.path[-1])
+            for each in way or ()
+            if isinstance(each, (Op, Block)) and isinstance(each.path[-1], str)
+        ),
+        "branch",
+    )
+    return said(frame.resolve(slot._replace(hint=f"with_{name}"), stored=stored))
+
+
+def negated(condition: str) -> str:
+    """The opposite of a condition."""
+    for operator, opposite in ((" == ", " != "), (" != ", " == ")):
+        if operator in condition:
+            return condition.replace(operator, opposite)
+    return f"not {condition}"
+
+
+def resolved(fragment: Any, frame: Frame, *, stored: bool) -> Any:
+    """A template's fragment with code in place of slots."""
+    return map_slots(fragment, lambda slot: frame.resolve(slot, stored=stored))
+
+
+def mentions(text: str, name: str) -> bool:
+    position = text.find(name)
+    while position >= 0:
+        before = text[position - 1 : position]
+        after = text[position + len(name) : position + len(name) + 1]
+        is_word = not (before.isalnum() or before in ("_", ".")) and not (
+            after.isalnum() or after in ("_", "=")
+        )
+        if is_word:
+            return True
+        position = text.find(name, position + 1)
+    return False
+
+

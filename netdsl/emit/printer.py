@@ -1,0 +1,213 @@
+"""Print code fragments in the layout of `ruff format` with its default line length."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+from netdsl import code
+from netdsl.emit.slots import Text
+
+WIDTH = 88
+
+
+class Context:
+    """What the markers of a fragment stand for where it is printed."""
+
+    def __init__(
+        self,
+        inputs: tuple[str, ...] = (),
+        module: str = "",
+        train: str = "train",
+        rngs: str = "rngs",
+    ) -> None:
+        self.inputs = inputs
+        self.module = module
+        self.train = train
+        self.rngs = rngs
+
+
+def flat(fragment: Any, context: Context) -> str:
+    """A fragment on one line."""
+    match fragment:
+        case Text(text):
+            return text
+        case code.Name(name):
+            return name
+        case code.Call(function, arguments, keywords):
+            inside = call_arguments(arguments, keywords, context)
+            return f"{flat(function, context)}({', '.join(inside)})"
+        case code.Usual(value, _):
+            return flat(value, context)
+        case code.Method(value, name, arguments):
+            inside = [flat(each, context) for each in arguments]
+            return f"{_operand(value, context)}.{name}({', '.join(inside)})"
+        case code.Operation(operator, operands):
+            return f" {operator} ".join(_operand(each, context) for each in operands)
+        case code.Slice(value, ranges):
+            *others, last = ranges
+            if all(each == (None, None) for each in others):
+                shown = ["...", _range(last, context)]
+            else:
+                while ranges and ranges[-1] == (None, None):
+                    ranges = ranges[:-1]
+                shown = [_range(each, context) for each in ranges]
+            return f"{_operand(value, context)}[{', '.join(shown)}]"
+        case code.Take(value, indices):
+            return f"{_operand(value, context)}[..., {_indices(indices, context)}]"
+        case code.Listing(items):
+            return f"[{', '.join(flat(each, context) for each in items)}]"
+        case code.Input(index):
+            return context.inputs[index]
+        case code.Module():
+            return context.module
+        case code.Train():
+            return context.train
+        case code.NotTrain():
+            return f"not {context.train}"
+        case code.Rngs():
+            return context.rngs
+        case _:
+            return literal(fragment)
+
+
+def call_arguments(arguments: Any, keywords: Any, context: Context) -> list[str]:
+    """The arguments of a call as texts, without keywords that have their usual value."""
+    inside = [flat(each, context) for each in arguments]
+    for name, value in keywords:
+        if isinstance(value, code.Usual) and value.value == value.usual:
+            continue
+        inside.append(f"{name}={flat(value, context)}")
+    return inside
+
+
+def literal(value: Any) -> str:
+    """A constant as Python; never anything but digits, quotes and brackets."""
+    if isinstance(value, str):
+        quoted = repr(value)
+        inner = quoted[1:-1]
+        return quoted if '"' in inner or "\\" in inner else f'"{inner}"'
+    if isinstance(value, list):
+        return runs(value)
+    if isinstance(value, tuple):
+        inside = ", ".join(literal(each) for each in value)
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    if isinstance(value, float):
+        return repr(value)
+    assert value is None or isinstance(value, (bool, int)), value
+    return repr(value)
+
+
+def runs(values: list[Any]) -> str:
+    """A list with runs of equal elements shortened: `[(256, 2)] + [(512, 1)] * 5`."""
+    grouped: list[tuple[Any, int]] = []
+    for value in values:
+        if grouped and grouped[-1][0] == value:
+            grouped[-1] = (value, grouped[-1][1] + 1)
+        else:
+            grouped.append((value, 1))
+    parts: list[str] = []
+    singles: list[str] = []
+    for value, count in grouped:
+        if count * len(literal(value)) <= 12 or count == 1:
+            singles += [literal(value)] * count
+            continue
+        if singles:
+            parts.append(f"[{', '.join(singles)}]")
+            singles = []
+        parts.append(f"[{literal(value)}] * {count}")
+    if singles or not parts:
+        parts.append(f"[{', '.join(singles)}]")
+    return " + ".join(parts)
+
+
+class Bracket(NamedTuple):
+    """`opening item, item closing`; each item is a text or a Doc after its keyword."""
+
+    opening: str
+    items: tuple[tuple[str, Doc], ...]
+    closing: str
+
+
+class Generator(NamedTuple):
+    """`opening element clause closing`, where the clause is `for … in …`."""
+
+    opening: str
+    element: Doc
+    clause: str
+    closing: str
+
+
+Doc: TypeAlias = str | Bracket | Generator
+"""Code that may be laid out over several lines."""
+
+
+def doc(fragment: Any, context: Context) -> Doc:
+    if isinstance(fragment, code.Call):
+        inside = call_arguments(fragment.arguments, fragment.keywords, context)
+        opening = f"{flat(fragment.function, context)}("
+        return Bracket(opening, tuple(("", each) for each in inside), ")")
+    return flat(fragment, context)
+
+
+def one_line(layout: Doc) -> str:
+    match layout:
+        case Bracket(opening, items, closing):
+            inside = ", ".join(prefix + one_line(item) for prefix, item in items)
+            return f"{opening}{inside}{closing}"
+        case Generator(opening, element, clause, closing):
+            return f"{opening}{one_line(element)} {clause}{closing}"
+        case str():
+            return layout
+
+
+def lines(indent: int, prefix: str, layout: Doc, suffix: str = "") -> list[str]:
+    """`prefix layout suffix`, over several lines where one would pass the width."""
+    space = " " * indent
+    line = f"{space}{prefix}{one_line(layout)}{suffix}"
+    if len(line) <= WIDTH or isinstance(layout, str):
+        return [line]
+    if isinstance(layout, Generator):
+        inside = f"{space}    {one_line(layout.element)} {layout.clause}"
+        if len(inside) <= WIDTH:
+            return [f"{space}{prefix}{layout.opening}", inside, f"{space}{layout.closing}{suffix}"]
+        return [
+            f"{space}{prefix}{layout.opening}",
+            *lines(indent + 4, "", layout.element),
+            *_clause(indent + 4, layout.clause),
+            f"{space}{layout.closing}{suffix}",
+        ]
+    inside = [item_prefix + one_line(item) for item_prefix, item in layout.items]
+    together = f"{space}    {', '.join(inside)}"
+    # Arguments may share a line; the elements of a list that is broken up never do.
+    if len(together) <= WIDTH and layout.opening not in ("[", "{"):
+        return [f"{space}{prefix}{layout.opening}", together, f"{space}{layout.closing}{suffix}"]
+    found = [f"{space}{prefix}{layout.opening}"]
+    for item_prefix, item in layout.items:
+        found += lines(indent + 4, item_prefix, item, ",")
+    return [*found, f"{space}{layout.closing}{suffix}"]
+
+
+def _clause(indent: int, clause: str) -> list[str]:
+    """A `for`, broken before its `+` signs where it is too long."""
+    space = " " * indent
+    if indent + len(clause) <= WIDTH:
+        return [space + clause]
+    first, *others = clause.split(" + ")
+    return [space + first, *(f"{space}+ {each}" for each in others)]
+
+
+def _operand(value: Any, context: Context) -> str:
+    text = flat(value, context)
+    return f"({text})" if isinstance(value, code.Operation) else text
+
+
+def _range(bounds: Any, context: Context) -> str:
+    start, stop = ("" if each is None else flat(each, context) for each in bounds)
+    return f"{start}:{stop}"
+
+
+def _indices(indices: Any, context: Context) -> str:
+    # A tuple here would index several axes.
+    if isinstance(indices, Text):
+        return f"jnp.array({flat(indices, context)})"
+    return f"jnp.array([{', '.join(map(str, indices))}])"
