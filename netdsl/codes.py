@@ -73,6 +73,7 @@ CODES: dict[str, str] = {
     "needs-vector": "a layer for vectors is given an image",
     "reshape-sizes": "a value can't take the shape asked for",
     "shape-mismatch": "values that are joined have different shapes",
+    "size-open": "code needs a size that the input leaves open",
     "window-too-large": "a window or cut is larger than the image",
     # costs, claims and budgets
     "assertion-failed": "an assertion is false",

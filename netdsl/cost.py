@@ -173,19 +173,16 @@ def _see(
     Source: Araujo, Norris & Sim, Computing Receptive Fields of Convolutional Neural Networks,
     Distill 2019, eq. 2.
     """
-    known = [(window, stride) for window, stride in inputs if window is not None and stride]
-    if field is None or len(known) < len(inputs):
+    if field is None or any(window is None or step is None for window, step in inputs):
         return None, None
-    height = max(window.height for window, _ in known)
-    width = max(window.width for window, _ in known)
-    step = Window(
-        max(stride.height for _, stride in known), max(stride.width for _, stride in known)
-    )
-    window = Window(
-        height + (field.kernel.height - 1) * step.height,
-        width + (field.kernel.width - 1) * step.width,
-    )
-    return window, Window(step.height * field.stride.height, step.width * field.stride.width)
+    seen, steps = [], []
+    for axis in (0, 1):
+        step = max(step[axis] for _, step in inputs if step is not None)
+        window = max(window[axis] for window, _ in inputs if window is not None)
+        seen.append(window + (field.kernel[axis] - 1) * step)
+        # Enlarged beyond the input, neighbours share a pixel; a step is never below one.
+        steps.append(max(step * field.stride[axis] // field.zoom[axis], 1))
+    return Window(*seen), Window(*steps)
 
 
 def _peak_alive(graph: Graph, layers: list[LayerCost]) -> Size:

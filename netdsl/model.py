@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.cost import CostReport
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.emit import class_name, emit
 from netdsl.graph import Graph
 from netdsl.network import (
@@ -58,8 +58,14 @@ class Model:
 
     @cached_property
     def python(self) -> str:
-        """The Flax NNX source, which `netdsl compile` writes."""
-        return emit(self.graph)
+        """The Flax NNX source, which `netdsl compile` writes.
+
+        Raises ProgramError where it needs a size that the input leaves open.
+        """
+        try:
+            return emit(self.graph)
+        except Fault as fault:
+            raise ProgramError((fault.diagnostic,)) from None
 
     @cached_property
     def module_class(self) -> type[nnx.Module]:

@@ -96,7 +96,7 @@ def read_recipe(
     arguments = {}
     if recipe is not None:
         arguments = reading.arguments(recipe.arguments)
-        reading.settings(recipe.settings, recipe.phases, replaced={each.name for each in overrides})
+        reading.settings(recipe.settings, recipe.phases)
         for phase in recipe.phases:
             reading.phase(phase)
     for override in overrides:
@@ -149,12 +149,9 @@ class _Reading:
         return given
 
     def settings(
-        self,
-        settings: tuple[syntax.Setting, ...],
-        phases: tuple[syntax.Recipe, ...],
-        replaced: set[str],
+        self, settings: tuple[syntax.Setting, ...], phases: tuple[syntax.Recipe, ...]
     ) -> None:
-        """Read those that nothing replaces; what is replaced must be right all the same."""
+        """Read all that a recipe sets; what an override will replace must be right all the same."""
         seen: dict[str, Span] = {}
         for setting in settings:
             if setting.name in seen:
@@ -168,7 +165,7 @@ class _Reading:
                 )
                 continue
             seen[setting.name] = setting.name_span
-            self.setting(setting, keep=setting.name not in replaced)
+            self.setting(setting)
         for phase in phases:
             self.unsupported.append(
                 _unsupported("phases after the first are not trained yet", phase.span)
@@ -177,14 +174,14 @@ class _Reading:
     def phase(self, phase: syntax.Recipe) -> None:
         """Check a phase by itself: its settings, over whatever came before."""
         inner = _Reading(self.scope)
-        inner.settings(phase.settings, (), replaced=set())
+        inner.settings(phase.settings, ())
         for each in phase.phases:
             inner.phase(each)
         self.diagnostics.extend(inner.diagnostics)
         self.failed |= inner.failed
 
-    def setting(self, setting: syntax.Setting, *, keep: bool = True) -> None:
-        """Check one setting, and keep its value."""
+    def setting(self, setting: syntax.Setting) -> None:
+        """Check one setting, and keep its value, in place of one that came before."""
         try:
             if setting.name in UNSUPPORTED:
                 self.unsupported.append(
@@ -205,9 +202,8 @@ class _Reading:
         except UnknownValue:
             self.failed = True
         else:
-            if keep:
-                self.values[setting.name] = value
-                self.places[setting.name] = setting.span
+            self.values[setting.name] = value
+            self.places[setting.name] = setting.span
 
     def value(self, setting: syntax.Setting) -> object:
         """The converted value of a known setting. Raises Fault and UnknownValue."""

@@ -88,8 +88,10 @@ class Cost(NamedTuple):
 class Field(NamedTuple):
     """The window of its input that one output of a layer sees, and its step, in pixels (H, W).
 
-    None for a layer that sees the whole image at once.
+    `zoom` is by how much the layer enlarges the image, which shortens the step. A layer that sees
+    the whole image at once has no Field.
     """
 
     kernel: Window = Window(1, 1)
     stride: Window = Window(1, 1)
+    zoom: Window = Window(1, 1)

@@ -68,7 +68,6 @@ def test_each_command_is_a_file_with_help_and_an_example() -> None:
         context = click.Context(main.cli)
         command = main.cli.get_command(context, name)
         assert command is not None
-        assert command.name == name
         text = command.get_help(click.Context(command, info_name=name))
         assert f"netdsl {name}" in text, f"`netdsl {name} --help` shows no example"
 

@@ -10,7 +10,8 @@ import click
 
 from netdsl.commands import options
 from netdsl.commands.console import Console
-from netdsl.commands.loading import load
+from netdsl.commands.loading import load, show
+from netdsl.diagnostics import Fault
 from netdsl.emit import class_name, emit
 from netdsl.exits import Failure
 from netdsl.report import as_json, both, count
@@ -48,7 +49,10 @@ def command(
     and `netdsl.load` run.
     """
     network = load(target, settings, console, json=output_format == "json")
-    source = emit(network.graph)
+    try:
+        source = emit(network.graph)
+    except Fault as fault:
+        return show((fault.diagnostic,), console, json=output_format == "json")
     if output == "-":
         console.data(source.rstrip("\n"))
         return 0

@@ -17,7 +17,9 @@ __all__ = ["class_name", "emit"]
 
 
 def emit(graph: Graph) -> str:
-    """The Python source of a network whose sizes are all integers.
+    """The Python source of a network.
+
+    Raises Fault where a layer's code needs a size that the input leaves open.
 
     It imports jax and flax only. It has a class for each block, whose constructor takes what
     differs from call to call, and loops where the program has them; the state's paths are the

@@ -35,7 +35,8 @@ class Class:
         self.needs_rngs = self.is_network or _needs(self.items, (code.Rngs,), "rngs")
         self.needs_rngs_to_build = self.is_network or _builds_with_rngs(self.items)
         self.parameters = Parameters(
-            len(layouts), {} if self.is_network else _arguments(layouts, graph)
+            {} if self.is_network else _arguments(layouts, graph),
+            frozenset(str(part) for part in self._children.get((), ())),
         )
         self.constructor = Constructor(self)
         self.forward = Forward(self)
@@ -75,7 +76,9 @@ class Class:
         if self.needs_rngs_to_build:
             named.append("rngs: nnx.Rngs")
         signature += ["*", *named] if named else []
-        stored = [f"        self.{p.name} = {p.name}" for p in parameters if p.stored]
+        stored = [
+            f"        self.{self.parameters.attribute(p)} = {p.name}" for p in parameters if p.stored
+        ]
         body = stored + self.constructor.statements
         if body or self.is_network:
             found += ["", *_definition("__init__", signature, "")]

@@ -85,8 +85,7 @@ class Constructor:
                         inner = conditions if condition == "True" else (*conditions, condition)
                         found += self._leaves(item.shortcut, frame, inner, loops)
                 case Loop():
-                    taken = frozenset(self.owner.parameters.arguments)
-                    inside = LoopVariables(frame, item.counts, taken)
+                    inside = LoopVariables(frame, item.counts)
                     place = (int(str(item.ref[1])), int(str(item.ref[2])))
                     around = (*loops, (place, inside))
                     found += self._leaves(entered(item.body), inside, conditions, around)
@@ -154,7 +153,7 @@ class Constructor:
         variables = dict(leaves[0].loops)[each.loop]
         element = self._build(leaves, depth + 1)
         text = one_line(element)
-        kept = LoopVariables(variables.outer, variables.counts, variables.taken)
+        kept = LoopVariables(variables.outer, variables.counts)
         kept.columns = [column for column in variables.columns if mentions(text, column[0])]
         rows = kept.rows(stored=False)
         if rows is None:

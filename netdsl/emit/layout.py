@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from netdsl.code import Emission
+from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.graph import Graph, Node, PassNumber, Region
+from netdsl.ops.base import OpError
 from netdsl.report import node_indices
 
 class Each(NamedTuple):
@@ -158,7 +160,16 @@ class Layout:
         inputs = tuple(self.names[index] for index in node.inputs)
         self.names[node.index] = path
         label = self.labels.get(node.index, "")
-        return OpItem(path, path, node.op.emit(*types), inputs, label)
+        try:
+            emission = node.op.emit(*types)
+        except OpError as error:
+            origin = node.origin
+            raise Fault(
+                Diagnostic(
+                    error.code, error.message, origin.span, help=error.help, trail=origin.trail
+                )
+            ) from None
+        return OpItem(path, path, emission, inputs, label)
 
     def _block(self, region: Region) -> BlockItem:
         path = self._path(region.path)

@@ -43,10 +43,18 @@ class Parameters:
     block was called with, first, then the channels that enter.
     """
 
-    def __init__(self, calls: int, arguments: dict[str, tuple[Any, ...]]) -> None:
-        self.calls = calls
+    def __init__(
+        self, arguments: dict[str, tuple[Any, ...]], attributes: frozenset[str] = frozenset()
+    ) -> None:
         self.arguments = arguments
+        self.attributes = attributes
+        """The names of the class's modules, which a kept parameter must not take."""
         self.made: list[Parameter] = []
+        self.inner_names: set[str] = set()
+        """The variables of all loops inside, which would hide a parameter of the same name."""
+
+    def names_in_scope(self) -> set[str]:
+        return {each.name for each in self.made} | set(self.arguments)
 
     def resolve(self, slot: Slot, *, stored: bool) -> Any:
         """A literal, or Text that has the slot's value in each call."""
@@ -84,7 +92,11 @@ class Parameters:
 
     def _use(self, parameter: Parameter, stored: bool) -> Text:
         parameter.stored |= stored
-        return Text(f"self.{parameter.name}" if stored else parameter.name)
+        return Text(f"self.{self.attribute(parameter)}" if stored else parameter.name)
+
+    def attribute(self, parameter: Parameter) -> str:
+        """The attribute that keeps a parameter."""
+        return unused(parameter.name, self.attributes)
 
     def _parameter(self, values: tuple[Any, ...]) -> Parameter | None:
         for parameter in self.made:
@@ -167,8 +179,7 @@ class Parameters:
         return None
 
     def _new_name(self, hint: str) -> str:
-        taken = {each.name for each in self.made} | set(self.arguments) | RESERVED
-        return unused(hint, taken)
+        return unused(hint, self.names_in_scope() | self.inner_names | RESERVED)
 
 
 class LoopVariables:
@@ -179,12 +190,20 @@ class LoopVariables:
     """
 
     def __init__(
-        self, outer: Parameters | LoopVariables, counts: Slot, taken: frozenset[str]
+        self,
+        outer: Parameters | LoopVariables,
+        counts: Slot,
+        taken: frozenset[str] = frozenset(),
     ) -> None:
         self.outer = outer
         self.counts = counts
         self.taken = taken
+        """Names with another meaning where the loop stands."""
         self.columns: list[tuple[str, tuple[Any, ...]]] = []
+        self.inner_names: set[str] = set()
+
+    def names_in_scope(self) -> set[str]:
+        return {name for name, _ in self.columns} | self.outer.names_in_scope()
 
     def resolve(self, slot: Slot, *, stored: bool) -> Any:
         known = [value for value in slot.values if value is not ABSENT]
@@ -203,8 +222,14 @@ class LoopVariables:
             if compatible(values, slot.values):
                 self.columns[i] = (name, joined(values, slot.values))
                 return Text(name)
-        name = unused(slot.hint, self.taken | {name for name, _ in self.columns} | RESERVED)
+        name = unused(
+            slot.hint, self.names_in_scope() | self.inner_names | self.taken | RESERVED
+        )
         self.columns.append((name, slot.values))
+        outer: Parameters | LoopVariables = self
+        while isinstance(outer, LoopVariables):
+            outer = outer.outer
+            outer.inner_names.add(name)
         return Text(name)
 
     def rows(self, *, stored: bool) -> Any:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from netdsl.code import Emission
 from netdsl.parameters import Documented
+from netdsl.sizes import Size, symbols
 from netdsl.tensor import Cost, Field, TensorType, Weight
 
 
@@ -37,6 +38,18 @@ class OpError(Exception):
         self.operand = operand
         self.note = note
         self.help = help
+
+
+def whole(size: Size) -> int:
+    """A size that code must state as a number; raises OpError where it depends on the input's."""
+    if isinstance(size, int):
+        return size
+    names = sorted(each.name for each in symbols(size))
+    raise OpError(
+        "size-open",
+        f"this layer's code needs a number where the size is {size}",
+        help="give the input's size: " + " ".join(f"--set {name}=…" for name in names),
+    )
 
 
 _RULES = ("infer", "weights", "cost", "emit")
@@ -75,7 +88,10 @@ class Op(Documented):
         raise NotImplementedError
 
     def emit(self, *inputs: TensorType) -> Emission:
-        """The Flax form, for inputs that `infer` accepted and whose sizes are integers."""
+        """The Flax form, for inputs that `infer` accepted.
+
+        Raises OpError where it needs a size that is not known.
+        """
         raise NotImplementedError
 
     def field(self) -> Field | None:

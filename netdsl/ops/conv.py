@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
 from netdsl.kinds import Boolean, Integer, Padding, PaddingKind, StepKind, WindowKind
-from netdsl.ops.base import Op, OpError
+from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
 from netdsl.ops.windows import (
     NO_PADDING,
@@ -141,7 +141,7 @@ class Depthwise(_Sliding):
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
         keywords = _keywords(self.kernel, self.stride, self.pad, self.dilation)
-        keywords.append(("feature_group_count", x.channels))
+        keywords.append(("feature_group_count", whole(x.channels)))
         filters = x.channels * self.multiplier
         return _convolution("nnx.Conv", x.channels, filters, keywords, self.bias, self.init)
 
@@ -232,13 +232,12 @@ class ConvTranspose(_Sliding):
         )
 
     def field(self) -> Field:
-        # Upsampling makes one output pixel see ceil(K / S) input pixels; steps can't go below one.
-        return Field(
-            Window(
-                -(-self.kernel.height // self.stride.height),
-                -(-self.kernel.width // self.stride.width),
-            )
+        # One output pixel meets ceil(K / S) input pixels.
+        seen = Window(
+            -(-self.kernel.height // self.stride.height),
+            -(-self.kernel.width // self.stride.width),
         )
+        return Field(seen, zoom=self.stride)
 
 
 def _keywords(
@@ -260,8 +259,7 @@ def _convolution(
     bias: bool,
     init: str,
 ) -> Emission:
-    assert isinstance(channels, int) and isinstance(filters, int)
     keywords.append(("use_bias", Usual(bias, True)))
     keywords += initializer_keyword("kernel_init", init, "lecun_normal")
     keywords.append(("rngs", Rngs()))
-    return Emission(Call(Module(), (Input(),)), call(function, channels, filters, **dict(keywords)))
+    return Emission(Call(Module(), (Input(),)), call(function, whole(channels), whole(filters), **dict(keywords)))

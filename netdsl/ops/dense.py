@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
 from netdsl.kinds import Boolean, Integer
-from netdsl.ops.base import Op, OpError
+from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
 from netdsl.parameters import param
 from netdsl.tensor import Cost, TensorType, Weight
@@ -52,9 +52,8 @@ class Dense(Op):
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
-        assert isinstance(x.channels, int)
         keywords: list[tuple[str, Fragment]] = [("use_bias", Usual(self.bias, True))]
         keywords += initializer_keyword("kernel_init", self.init, "lecun_normal")
         keywords.append(("rngs", Rngs()))
-        module = call("nnx.Linear", x.channels, self.features, **dict(keywords))
+        module = call("nnx.Linear", whole(x.channels), self.features, **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module)

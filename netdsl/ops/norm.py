@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, NotTrain, Rngs, Usual, call
 from netdsl.kinds import Boolean, Choice, Integer, Number
-from netdsl.ops.base import Op, OpError
+from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import require_image
 from netdsl.parameters import param
-from netdsl.sizes import Size
 from netdsl.tensor import Cost, TensorType, Weight
 
 
@@ -80,7 +79,7 @@ class BatchNorm(_Normalisation):
         keywords.append(("rngs", Rngs()))
         return Emission(
             Call(Module(), (Input(),), (("use_running_average", NotTrain()),)),
-            call("nnx.BatchNorm", _channels(inputs[0]), **dict(keywords)),
+            call("nnx.BatchNorm", whole(inputs[0].channels), **dict(keywords)),
         )
 
 
@@ -105,7 +104,7 @@ class LayerNorm(_Normalisation):
     def emit(self, *inputs: TensorType) -> Emission:
         keywords: list[tuple[str, Fragment]] = [("epsilon", Usual(self.eps, 1e-6))]
         keywords += [*self.learned(), ("rngs", Rngs())]
-        module = call("nnx.LayerNorm", _channels(inputs[0]), **dict(keywords))
+        module = call("nnx.LayerNorm", whole(inputs[0].channels), **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module)
 
 
@@ -141,7 +140,7 @@ class GroupNorm(_Normalisation):
     def emit(self, *inputs: TensorType) -> Emission:
         keywords: list[tuple[str, Fragment]] = [("num_groups", self.groups), ("epsilon", self.eps)]
         keywords += [*self.learned(), ("rngs", Rngs())]
-        module = call("nnx.GroupNorm", _channels(inputs[0]), **dict(keywords))
+        module = call("nnx.GroupNorm", whole(inputs[0].channels), **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module)
 
 
@@ -216,11 +215,6 @@ class Scale(Op):
             ("init", Usual(self.init, 1.0)),
             ("use_bias", Usual(self.bias, False)),
         ]
-        module = call("Scale", _channels(inputs[0]), **dict(keywords))
+        module = call("Scale", whole(inputs[0].channels), **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module, runtime=("scale",))
 
-
-def _channels(x: TensorType) -> int:
-    channels: Size = x.channels
-    assert isinstance(channels, int)
-    return channels

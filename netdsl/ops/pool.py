@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl.code import Constant, Emission, Fragment, Input, Usual, call
 from netdsl.kinds import Boolean, Padding, PaddingKind, StepKind, WindowKind
-from netdsl.ops.base import Op
+from netdsl.ops.base import Op, whole
 from netdsl.ops.windows import (
     NO_PADDING,
     emit_pool_padding,
@@ -50,8 +50,7 @@ class _Pool(_Unweighted):
         sizes = strided_sizes(x, self.kernel, self.step, self.pad, ceil=True)
         beyond = []
         for axis in (0, 1):
-            size, count = x.shape[axis], sizes[axis]
-            assert isinstance(size, int) and isinstance(count, int)
+            size, count = whole(x.shape[axis]), whole(sizes[axis])
             end = (count - 1) * self.step[axis] + self.kernel[axis]
             beyond.append(max(end - size - sum(self.pad[axis]), 0))
         return beyond[0], beyond[1]

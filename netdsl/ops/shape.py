@@ -6,7 +6,7 @@ from math import prod
 
 from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, Usual, call
 from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, WindowKind
-from netdsl.ops.base import Op, OpError
+from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import require_image
 from netdsl.parameters import param
 from netdsl.sizes import Size
@@ -35,9 +35,7 @@ class Flatten(_Moving):
         return TensorType((inputs[0].elements,))
 
     def emit(self, *inputs: TensorType) -> Emission:
-        elements = inputs[0].elements
-        assert isinstance(elements, int)
-        return Emission(Method(Input(), "reshape", (-1, elements)))
+        return Emission(Method(Input(), "reshape", (-1, whole(inputs[0].elements))))
 
     def field(self) -> Field | None:
         return None
@@ -75,8 +73,7 @@ class Reshape(_Moving):
 
     def emit(self, *inputs: TensorType) -> Emission:
         shape = self.infer(*inputs).shape
-        assert all(isinstance(size, int) for size in shape)
-        sizes: tuple[Fragment, ...] = tuple(int(str(size)) for size in shape)
+        sizes: tuple[Fragment, ...] = tuple(whole(size) for size in shape)
         return Emission(Method(Input(), "reshape", (-1, *sizes)))
 
     def field(self) -> Field | None:
@@ -110,7 +107,8 @@ class Upsample(_Moving):
         return Emission(apply, runtime=("upsample",))
 
     def field(self) -> Field:
-        return Field(Window(2, 2) if self.method == "bilinear" else Window(1, 1))
+        kernel = Window(2, 2) if self.method == "bilinear" else Window(1, 1)
+        return Field(kernel, zoom=self.scale)
 
 
 class Pad(_Moving):
@@ -248,8 +246,7 @@ class Split(_Moving):
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
-        assert isinstance(x.channels, int)
-        size = x.channels // self.parts
+        size = whole(x.channels) // self.parts
         whole = ((None, None),) * len(x.shape)
         return Emission(Slice(Input(), (*whole, (self.index * size, (self.index + 1) * size))))
 
