@@ -216,11 +216,12 @@ _CONTINUING = frozenset("-> } ) ] | else shortcut where as within".split())
 def _significant(tokens: list[lark.Token]) -> Iterator[lark.Token]:
     """The tokens without those newlines that end no statement."""
     inside = 0
-    previous: lark.Token | None = None
+    recent = ("", "", "{")
     pending: lark.Token | None = None
     for token in tokens:
         if token.type == "NEWLINE":
-            ends = previous is not None and str(previous) not in _OPEN_ENDED
+            # `within 1%` ends a claim, though `%` between numbers goes on.
+            ends = recent[2] not in _OPEN_ENDED or (recent[0] == "within" and recent[2] == "%")
             if ends and not inside and pending is None:
                 pending = token
             continue
@@ -231,7 +232,7 @@ def _significant(tokens: list[lark.Token]) -> Iterator[lark.Token]:
         if token.type not in ("STRING", "DOC"):
             inside += (text in ("(", "[")) - (text in (")", "]"))
         yield token
-        previous = token
+        recent = (*recent[1:], text)
 
 
 # ---------------------------------------------------------------- parsing

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from netdsl.data import dataset as dataset_module
@@ -127,12 +129,18 @@ def test_fit_leaves_the_right_size_alone() -> None:
     assert fit(image, 6, 5) is image
 
 
+@given(*[st.integers(1, 60)] * 4)
+def test_fit_takes_any_size(h: int, w: int, height: int, width: int) -> None:
+    ones = np.ones((h, w, 1), np.float32)
+    np.testing.assert_allclose(fit(ones, height, width), np.ones((height, width, 1)), rtol=1e-6)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_resample_of_a_constant_is_constant(channels: int, dtype: type) -> None:
     value = 77 if dtype == np.uint8 else 0.3
     image = np.full((5, 9, channels), value, dtype)
-    result = resample(image, (1.5, 0, 7, 5), (8, 3))
+    result = resample(image, (1, 0, 7, 5), (8, 3))
     assert result.shape == (8, 3, channels)
     assert result.dtype == dtype
     np.testing.assert_allclose(result, value, rtol=1e-6)

@@ -79,9 +79,7 @@ def with_channels(images: np.ndarray, channels: int, shown: str) -> np.ndarray:
     raise DataError(f"{shown} has images of {present} channels; the network takes {channels}")
 
 
-def resample(
-    image: Pixels, box: tuple[float, float, float, float], size: tuple[int, int]
-) -> Pixels:
+def resample(image: Pixels, box: tuple[int, int, int, int], size: tuple[int, int]) -> Pixels:
     """The part `box` (left, top, right, bottom) of an image as [height, width, C], bilinear.
 
     Where it shrinks, each output pixel averages all input pixels under its triangle, as Pillow
@@ -105,11 +103,14 @@ def resample(
 
 
 def fit(image: Pixels, height: int, width: int) -> Pixels:
-    """The largest centred part of the network's proportions, resized to [height, width, C]."""
+    """The largest centred part of the network's proportions, resized to [height, width, C].
+
+    The part has whole pixels: its proportions may be off by half a one.
+    """
     h, w = image.shape[:2]
-    scale = min(h / height, w / width)
-    part_h, part_w = height * scale, width * scale
-    top, left = (h - part_h) / 2, (w - part_w) / 2
+    part_h = min(h, max(1, round(w * height / width)))
+    part_w = min(w, max(1, round(h * width / height)))
+    top, left = (h - part_h) // 2, (w - part_w) // 2
     return resample(image, (left, top, left + part_w, top + part_h), (height, width))
 
 

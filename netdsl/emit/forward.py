@@ -97,7 +97,7 @@ class Forward:
                     if not projects:
                         self._use(item.input)
                 case Loop():
-                    self._count(item.body)
+                    self._count(entered(item.body))
                     self._use(item.input)
                     self._use(item.result)
                 case Aux():
@@ -127,7 +127,8 @@ class Forward:
             for name, ref in self.holders.items()
             if self._free(ref) and not any(_word(name, each.text) for each in self.pending.values())
         ]
-        if hint and hint not in self.holders:
+        fits = self.indent + len(f"{hint} = {value.text}") <= WIDTH
+        if hint and hint not in self.holders and fits:
             return unused(hint, set(self.holders) | RESERVED)
         inside = [name for name in free if _word(name, value.text) and len(name) == 1]
         for name in (*inside, *(each for each in ("x", "y", "z", "u", "v", "w") if each in free)):
@@ -226,7 +227,8 @@ class Forward:
             self.pending[ref] = value
 
     def _too_long(self, text: str) -> bool:
-        return self.indent + len("return ") + len(text) > WIDTH
+        # The longest of the names that it may go under.
+        return self.indent + len("shortcut = ") + len(text) > WIDTH
 
     def _written(self, refs: tuple[Ref, ...], values: list[Value]) -> list[Value]:
         """The same values, each under a variable; their uses are taken already."""
@@ -258,36 +260,42 @@ class Forward:
             return
         condition = condition_text(item.taken, item, frame, stored=True)
         name = self._own(item.input)
-        header = f"if {condition if item.then is not None else negated(condition)}:"
-        for ways, result in ((item.then, item.then_result), (item.otherwise, item.otherwise_result)):
-            if ways is None:
-                continue
-            self.statements.append(f"{' ' * self.indent}{header}")
-            header = "else:"
-            self._branch(ways, frame, item.input, name, result)
+        space = " " * self.indent
+        then = self._branch(item.then, frame, item.input, name, item.then_result)
+        otherwise = self._branch(item.otherwise, frame, item.input, name, item.otherwise_result)
+        if then:
+            self.statements += [f"{space}if {condition}:", *then]
+        if otherwise:
+            header = "else:" if then else f"if {negated(condition)}:"
+            self.statements += [f"{space}{header}", *otherwise]
         self.values[item.ref] = Value(name, variable=True)
         self.holders[name] = item.ref
 
     def _branch(
         self,
-        items: tuple[Template, ...],
+        items: tuple[Template, ...] | None,
         frame: Parameters | LoopVariables,
         start: Ref,
         name: str,
         result: Ref,
-    ) -> None:
+    ) -> list[str]:
         """Statements under a condition, from `start` in the variable `name` to `result` in it."""
+        if items is None:
+            return []
         start = self._true(start)
-        before = self.values.get(start), dict(self.holders)
+        value, holders = self.values.get(start), dict(self.holders)
+        statements, self.statements = self.statements, []
         self.values[start] = Value(name, variable=True)
         self.holders[name] = start
         self.indent += 4
         self._run(items, frame)
         self._write(name, self._take(result).text)
         self.indent -= 4
-        if before[0] is not None:
-            self.values[start] = before[0]
-        self.holders = before[1]
+        inside, self.statements = self.statements, statements
+        self.holders = holders
+        if value is not None:
+            self.values[start] = value
+        return inside
 
     def _residual(self, item: Residual, frame: Parameters | LoopVariables) -> None:
         adds, projects = _constant(item.adds.values), _constant(item.projects.values)
@@ -371,8 +379,9 @@ class Forward:
         if rows is not None:
             targets.append(", ".join(column for column, _ in variables.columns))
             iterables.append(rows.text if isinstance(rows, Text) else runs(rows))
-        self._header(targets, iterables, variables)
-        self.statements += inside
+        if inside:
+            self._header(targets, iterables, variables)
+            self.statements += inside
         self.values[item.ref] = Value(name, variable=True)
         self.holders[name] = item.ref
 
