@@ -10,7 +10,7 @@ arguments turn out to be. The rules (docs/language.md, "Paths"):
 - A labelled loop is a prefix with the number of the pass: `layer1.0.conv1`. A pass that is a single
   layer takes that path itself: `layer1.0`. Inside an unlabelled loop, names get the number of the
   pass at their end, unless they are templates: `conv.0`, but `layer{i + 1}` is `layer1`.
-- A shortcut that is one chain without labels is labelled `shortcut`.
+- A shortcut that is one chain without labels is called `shortcut`, numbered like the others.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ from netdsl.ops import OPERATORS
 
 class Here(NamedTuple):
     """The step takes the path of what encloses it."""
+
+
+class _Auto(NamedTuple):
+    """A name of ours, to be numbered where a body has several."""
+
+    base: str
 
 
 Label: TypeAlias = "str | syntax.Path | Here"
@@ -48,7 +54,10 @@ class _Scope:
         self.sites: list[tuple[int, str]] = []
         self.taken: set[str] = set()
 
-    def label(self, site: object, label: Label) -> None:
+    def label(self, site: object, label: Label | _Auto) -> None:
+        if isinstance(label, _Auto):
+            self.auto(site, label.base)
+            return
         self.names[id(site)] = label
         if isinstance(label, syntax.Path) and all(
             isinstance(piece, str) for pieces in label.parts for piece in pieces
@@ -105,7 +114,7 @@ def _body(body: syntax.Body, scope: _Scope) -> None:
             _inside(scope.names, statement.body, single=True)
 
 
-def _flow(flow: syntax.Flow, scope: _Scope, label: Label | None) -> None:
+def _flow(flow: syntax.Flow, scope: _Scope, label: Label | _Auto | None) -> None:
     if label is None or not flow.steps:
         for step in flow.steps:
             _step(step, scope, None)
@@ -120,7 +129,7 @@ def _flow(flow: syntax.Flow, scope: _Scope, label: Label | None) -> None:
         _step(step, scope, label if step is target else None)
 
 
-def _step(step: syntax.Step, scope: _Scope, label: Label | None) -> None:
+def _step(step: syntax.Step, scope: _Scope, label: Label | _Auto | None) -> None:
     match step:
         case syntax.Call(name=name, branches=branches):
             if label is None:
@@ -167,7 +176,7 @@ def _shortcut(body: syntax.Body, scope: _Scope) -> None:
     if flow is None:
         _body(body, scope)
     else:
-        _flow(flow, scope, syntax.Path((("shortcut",),), flow.span))
+        _flow(flow, scope, _Auto("shortcut"))
 
 
 def _only_flow(body: syntax.Body) -> syntax.Flow | None:

@@ -143,9 +143,12 @@ Doc: TypeAlias = str | Bracket | Generator
 
 def doc(fragment: Any, context: Context) -> Doc:
     if isinstance(fragment, code.Call):
-        inside = call_arguments(fragment.arguments, fragment.keywords, context)
-        opening = f"{flat(fragment.function, context)}("
-        return Bracket(opening, tuple(("", each) for each in inside), ")")
+        inside: list[tuple[str, Doc]] = [("", doc(each, context)) for each in fragment.arguments]
+        inside += [("", each) for each in call_arguments((), fragment.keywords, context)]
+        return Bracket(f"{flat(fragment.function, context)}(", tuple(inside), ")")
+    if isinstance(fragment, code.Listing):
+        items = tuple(("", flat(each, context)) for each in fragment.items)
+        return Bracket("[", items, "]")
     return flat(fragment, context)
 
 

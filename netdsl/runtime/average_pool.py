@@ -22,7 +22,8 @@ def average_pool(
         counted = jnp.pad(counted, ((0, 0), *padding, (0, 0)), constant_values=1.0)
     around = tuple((a, b + over) for (a, b), over in zip(padding, overhang))
     beyond = ((0, 0), *around, (0, 0))
-    rest = ((0, 0), (0, overhang[0]), (0, overhang[1]), (0, 0)) if count_padding else beyond
+    hanging = ((0, 0), (0, overhang[0]), (0, overhang[1]), (0, 0))
+    rest = hanging if count_padding else beyond
     window, step = (1, *window_shape, 1), (1, *strides, 1)
     total = lax.reduce_window(x, 0.0, lax.add, window, step, beyond)
     return total / lax.reduce_window(counted, 0.0, lax.add, window, step, rest)
