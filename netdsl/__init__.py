@@ -1,9 +1,9 @@
 """netdsl: architectures as text, checked, costed, compiled to Flax and trained.
 
-    import netdsl
-    network = netdsl.load("resnet50", classes=10)
-    print(network.report.total.params)
-    model = network.module(nnx.Rngs(0))
+import netdsl
+network = netdsl.load("resnet50", classes=10)
+print(network.report.total.params)
+model = network.module(nnx.Rngs(0))
 """
 
 from __future__ import annotations

@@ -105,5 +105,3 @@ def missing_argument(what: str, name: str, documentation: str, span: Span) -> Fa
 
 def _listing(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-

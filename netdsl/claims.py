@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl import syntax
 from netdsl.cost import CostReport, Totals, sum_layers
 from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
-from netdsl.elaborate import Check
+from netdsl.elaborate.builder import Check
 from netdsl.evaluate import Scope, UnknownValue, describe, evaluate, fail, path_parts
 from netdsl.graph import Graph, Region
 from netdsl.kinds import show_value
@@ -32,15 +32,19 @@ def judge(checks: tuple[Check, ...], report: CostReport) -> tuple[Diagnostic, ..
     for check in checks:
         scope = _measured(check, report)
         statement = check.statement
-        entries = statement.entries if isinstance(statement, syntax.Claim) else (statement,)
-        for entry in entries:
+        parts: tuple[syntax.Assert | syntax.ClaimEntry, ...] = (
+            statement.entries if isinstance(statement, syntax.Claim) else (statement,)
+        )
+        for part in parts:
             try:
-                if isinstance(entry, syntax.Assert):
-                    _assertion(entry, scope)
-                elif entry.output is not None:
-                    _output(entry, entry.output, statement, scope, report.graph, shapes)
+                if isinstance(part, syntax.Assert):
+                    _assertion(part, scope)
+                    continue
+                assert isinstance(statement, syntax.Claim)
+                if part.output is not None:
+                    _output(part, part.output, statement, scope, report.graph, shapes)
                 else:
-                    _measure(entry, statement, scope, report)
+                    _measure(part, statement, scope, report)
             except Fault as fault:
                 found.append(fault.diagnostic._replace(trail=check.trail))
             except (UnknownValue, UndecidedSize):
@@ -97,7 +101,8 @@ def _assertion(statement: syntax.Assert, scope: Scope) -> None:
     if statement.message is not None:
         text = evaluate(statement.message, scope)
         if not isinstance(text, str):
-            fail("operand-type", f"a message is a text, not {describe(text)}", statement.message.span)
+            wrong = f"a message is a text, not {describe(text)}"
+            fail("operand-type", wrong, statement.message.span)
         message += f": {text}"
     raise Fault(
         Diagnostic(
@@ -160,12 +165,11 @@ def _equality(entry: syntax.ClaimEntry, scope: Scope) -> tuple[float, float]:
 def _output(
     entry: syntax.ClaimEntry,
     path: syntax.Path,
-    claim: syntax.Claim | syntax.Assert,
+    claim: syntax.Claim,
     scope: Scope,
     graph: Graph,
     shapes: dict[str, int],
 ) -> None:
-    assert isinstance(claim, syntax.Claim)
     name = ".".join(path_parts(path, scope))
     node = graph.labels.get(name, shapes.get(name))
     if node is None:
@@ -191,9 +195,7 @@ def _output(
         )
 
 
-def _conventions(
-    entry: syntax.ClaimEntry, scope: Scope, report: CostReport
-) -> tuple[str, ...]:
+def _conventions(entry: syntax.ClaimEntry, scope: Scope, report: CostReport) -> tuple[str, ...]:
     """The other ways of counting under which a claim would hold."""
     total, trained = report.total, report.trained
     ways = {
@@ -206,9 +208,7 @@ def _conventions(
     notes = []
     for way, values in ways.items():
         changed = Scope(scope, "branch")
-        changed.names.update(
-            {name: value for name, value in values.items() if name in scope.names}
-        )
+        changed.names.update({name: value for name, value in values.items() if name in scope.names})
         try:
             if entry.within is None:
                 holds = evaluate(entry.condition, changed) is True
@@ -245,7 +245,7 @@ def _names(expression: object) -> list[str]:
 
 def _shapes(graph: Graph) -> dict[str, int]:
     """The output node of every path: of layers, and of what regions have a path."""
-    nodes = {".".join(node.path): node.index for node in graph.nodes}
+    nodes = {".".join(node.path): node.number for node in graph.nodes}
     pending = [graph.root]
     while pending:
         region = pending.pop()

@@ -73,9 +73,9 @@ class Listing(NamedTuple):
 
 
 class Input(NamedTuple):
-    """The layer's input number `index`."""
+    """The layer's input of that number."""
 
-    index: int = 0
+    number: int = 0
 
 
 class Module(NamedTuple):

@@ -1,4 +1,4 @@
-"""Count what a typed graph costs: parameters, work, memory, receptive field; per layer and in total.
+"""Count what a typed graph costs: parameters, work, memory, receptive field; by layer and in all.
 
 Everything is linear in the number of nodes, and symbolic where sizes are.
 """
@@ -109,7 +109,7 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
                 node.type.elements * BYTES_PER_ELEMENT,
                 *seen[-1],
                 depth + any(weight.name == "kernel" for weight in weights),
-                node.index in graph.auxiliary,
+                node.number in graph.auxiliary,
             )
         )
     total = sum_layers(layer for layer in layers if not layer.auxiliary)
@@ -159,7 +159,7 @@ def _branch(layers: list[LayerCost], output: int) -> list[LayerCost]:
     wanted = {output}
     found = []
     for layer in reversed(layers[: output + 1]):
-        if layer.node.index in wanted and layer.auxiliary:
+        if layer.node.number in wanted and layer.auxiliary:
             wanted.update(layer.node.inputs)
             found.append(layer)
     return found
@@ -191,7 +191,7 @@ def _peak_alive(graph: Graph, layers: list[LayerCost]) -> Size:
     for layer in layers:
         if not layer.auxiliary:
             for index in layer.node.inputs:
-                last_use[index] = layer.node.index
+                last_use[index] = layer.node.number
     for output in graph.outputs:
         if output.weight is None:
             last_use[output.node] = len(layers)
@@ -205,7 +205,7 @@ def _peak_alive(graph: Graph, layers: list[LayerCost]) -> Size:
             continue
         alive = alive + layer.output_bytes
         peak = larger(peak, alive)
-        for index in ending.get(layer.node.index, ()):
+        for index in ending.get(layer.node.number, ()):
             alive = alive - layers[index].output_bytes
     return peak
 

@@ -16,7 +16,7 @@ from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.ops import OPERATORS, WORDS
 from netdsl.ops.base import Op
-from netdsl.sizes import Expression, Size, UndecidedSize
+from netdsl.sizes import Expression, UndecidedSize
 from netdsl.source import Span
 from netdsl.tensor import TensorType, Window
 
@@ -98,7 +98,6 @@ class Scope:
         self.spans[name] = span
 
 
-
 def evaluate(expression: syntax.Expression, scope: Scope) -> object:
     """The value of an expression: int, float, bool, str, Window, list, tuple, a symbolic size,
     a Tensor, or a block."""
@@ -117,12 +116,12 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
         case syntax.Binary():
             return _binary(expression, scope)
         case syntax.Comparison(left, rest, span):
-            value = evaluate(left, scope)
+            before = evaluate(left, scope)
             for operator, right in rest:
                 following = evaluate(right, scope)
-                if not compare(operator, value, following, span):
+                if not compare(operator, before, following, span):
                     return False
-                value = following
+                before = following
             return True
         case syntax.Conditional(condition, then, otherwise, _):
             return evaluate(then if truth(condition, scope) else otherwise, scope)
@@ -275,7 +274,8 @@ def _binary(expression: syntax.Binary, scope: Scope) -> object:
             if value == (operation.operator == "and"):
                 value = truth(operation.right, scope)
             continue
-        value = calculate(operation.operator, value, evaluate(operation.right, scope), operation.span)
+        right = evaluate(operation.right, scope)
+        value = calculate(operation.operator, value, right, operation.span)
     return value
 
 
@@ -472,7 +472,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "range": _range,
     "zip": lambda *lists: [tuple(row) for row in zip(*map(_listed, lists), strict=True)],
     "enumerate": lambda values, start=0: list(enumerate(_listed(values), start)),
-    "sum": lambda values: sum(_listed(values)),
+    "sum": lambda values: sum(_listed(values)),  # type: ignore[arg-type]  # `_apply` says what can't be added.
     "round_to": round_to,
 }
 """The compile-time functions, by name."""

@@ -55,7 +55,7 @@ class Node(NamedTuple):
     ("layer1", "0", "conv1"). The input has `op` None.
     """
 
-    index: int
+    number: int
     op: Op | None
     inputs: tuple[int, ...]
     type: TensorType

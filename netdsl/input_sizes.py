@@ -36,17 +36,18 @@ def input_shape(
             )
         value = evaluate(size, scope)
         shape.append(value if isinstance(value, Expression) else _whole(value, size.span))
-        if default is not None and not symbolic and not isinstance(size, syntax.Name):
-            if evaluate(default, scope) != value:
-                fail("input-default", f"the default is not {describe(value)}", default.span)
-    if statement.where is not None and not any(isinstance(each, Expression) for each in shape):
-        if not truth(statement.where, scope):
-            sizes = "×".join(str(each) for each in shape)
-            fail(
-                "input-condition",
-                f"an input of {sizes} does not meet the condition `{statement.where.span.text}`",
-                statement.where.span,
-            )
+        fixed = not isinstance(size, syntax.Name)
+        if default is not None and fixed and evaluate(default, scope) != value:
+            fail("input-default", f"the default is not {describe(value)}", default.span)
+    where = statement.where
+    known = not any(isinstance(each, Expression) for each in shape)
+    if where is not None and known and not truth(where, scope):
+        sizes = "×".join(str(each) for each in shape)
+        fail(
+            "input-condition",
+            f"an input of {sizes} does not meet the condition `{where.span.text}`",
+            where.span,
+        )
     return tuple(shape)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from netdsl.sizes import Expression
 from netdsl.tensor import Window
@@ -19,7 +19,7 @@ class Kind:
     """
 
     description: str = "a value"
-    words: ClassVar[tuple[str, ...]] | tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     """Bare words that stand for themselves in a program, such as `same`."""
 
     def convert(self, value: object) -> object:
@@ -129,13 +129,13 @@ class PaddingKind(Kind):
     to the right. A number or size is added on both sides, as PyTorch and most papers do.
     """
 
-    words = ("same", "valid")
+    words: tuple[str, ...] = ("same", "valid")
     description = "same, valid, a number, a size such as 1x2, or ((above, below), (left, right))"
 
     def __init__(self, *, same: bool = True) -> None:
         if not same:
             self.words = ("valid",)
-            self.description = "valid, a number, a size such as 1x2, or ((above, below), (left, right))"
+            self.description = self.description.removeprefix("same, ")
 
     def convert(self, value: object) -> Padding:
         if isinstance(value, str) and value in self.words:

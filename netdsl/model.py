@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,8 @@ class Model:
 
     def module(self, rngs: nnx.Rngs) -> nnx.Module:
         """A new instance, called as `module(x[N, H, W, C], train=False, rngs=None)`."""
-        return self.module_class(rngs=rngs)
+        make: Callable[..., nnx.Module] = self.module_class
+        return make(rngs=rngs)
 
     def __repr__(self) -> str:
         return f"<netdsl network {self.name}: {self.report.total.params:,} parameters>"

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import netdsl.architectures
 from netdsl import syntax
+from netdsl.architectures import __file__ as _ARCHITECTURES_FILE
 from netdsl.bind import Given
 from netdsl.claims import judge
 from netdsl.cost import CostReport, cost
@@ -21,7 +21,7 @@ from netdsl.parse import parse
 from netdsl.program import Library, ProgramFile, load_program
 from netdsl.source import Source, Span, read_source
 
-SHIPPED = Path(netdsl.architectures.__file__).parent
+SHIPPED = Path(str(_ARCHITECTURES_FILE)).parent
 """The folder of the architectures that come with netdsl; `import … from std` looks here too."""
 
 

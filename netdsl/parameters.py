@@ -70,7 +70,7 @@ class Documented:
         cls = type(self)
         if len(values) > len(cls.parameters):
             raise TypeError(f"{cls.name} takes {len(cls.parameters)} arguments, not {len(values)}")
-        given = dict(zip(cls.parameters, values))
+        given = dict(zip(cls.parameters, values, strict=False))
         for key, value in named.items():
             if key not in cls.parameters or key in given:
                 raise TypeError(f"{cls.name} has no argument {key!r}, or got it twice")

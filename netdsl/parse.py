@@ -5,7 +5,7 @@ callbacks build the records bottom-up, so that no depth of nesting recurses. Aft
 parser goes on at the next statement; a tree is only returned where there was none.
 
 Building the parser's tables takes ten times as long as loading them, so they are shipped as data
-(`grammar/tables.json`, made by `python -m netdsl.parse`), and a test compares them with the grammar.
+(`grammar/tables.json`, made by `python -m netdsl.parse`); a test compares them with the grammar.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
-import netdsl.grammar
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Label, did_you_mean
+from netdsl.grammar import __file__ as _GRAMMAR_FILE
 from netdsl.limits import LIMITS
 from netdsl.source import Source, Span, printable
 from netdsl.tree import TreeBuilder
 
-_FOLDER = Path(netdsl.grammar.__file__).parent
+_FOLDER = Path(str(_GRAMMAR_FILE)).parent
 GRAMMAR = _FOLDER / "net.lark"
 TABLES = _FOLDER / "tables.json"
 
@@ -81,8 +81,9 @@ def _parser() -> lark.Lark:
             int(state): {int(token): action for token, action in actions.items()}
             for state, actions in table["states"].items()
         }
-        # Lark has no public way in for tables that are not pickled.
-        _loaded = lark.Lark._load_from_dict(tables["data"], memo, transformer=_BUILDER)
+        # Lark has no public way in for tables that are not pickled, nor a typed one.
+        lark_class: Any = lark.Lark
+        _loaded = lark_class._load_from_dict(tables["data"], memo, transformer=_BUILDER)
     return _loaded
 
 
@@ -93,11 +94,11 @@ def _tokens(source: Source) -> tuple[list[lark.Token], list[Diagnostic]]:
     """All tokens, newlines included, and what can't be one."""
     tokens: list[lark.Token] = []
     mistakes: list[Diagnostic] = []
-    thread = _parser().parse_interactive(source.text).lexer_thread
+    thread: Any = _parser().parse_interactive(source.text).lexer_thread
     counter = thread.state.line_ctr
     while len(mistakes) < LIMITS.errors:
         try:
-            tokens.extend(thread.lex(None))  # type: ignore[arg-type]  # Unused by this lexer.
+            tokens.extend(thread.lex(None))  # This lexer has no use for the parser's state.
             break
         except UnexpectedCharacters:
             start = counter.char_pos
@@ -209,8 +210,11 @@ def _unclosed(opening: lark.Token, source: Source, where: str, at: Span | None) 
 
 
 # Tokens after which a statement goes on, and tokens that go on with one.
-_OPEN_ENDED = frozenset("{ ( [ | -> , = + - * / // % ** == != < <= > >= . :".split())
-_CONTINUING = frozenset("-> } ) ] | else shortcut where as within".split())
+_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+_OPEN_ENDED = frozenset(
+    ("{", "(", "[", "|", "->", ",", "=", ".", ":", "+", "-", "*", "/", "//", "%", "**")
+).union(_COMPARISONS)
+_CONTINUING = frozenset(("->", "}", ")", "]", "|", "else", "shortcut", "where", "as", "within"))
 
 
 def _significant(tokens: list[lark.Token]) -> Iterator[lark.Token]:

@@ -87,7 +87,8 @@ def table(report: CostReport, *, all_layers: bool, width: int) -> str:
     layer_count = sum(layer.node.op is not None for layer in report.layers)
     every = all_layers or layer_count <= LONG
     shown = rows(report, layers=every)
-    lines = [f"{graph.name}: {_first_line(graph.documentation)}" if graph.documentation else graph.name]
+    about = _first_line(graph.documentation)
+    lines = [f"{graph.name}: {about}" if about else graph.name]
     lines += ["", *_columns(shown, width), ""]
     lines += _summary(report)
     if not every:
@@ -138,7 +139,8 @@ def _summary(report: CostReport) -> list[str]:
         ("parameters", f"{count(total.params)}"),
     ]
     if total.buffers != 0:
-        lines.append(("buffers", f"{count(total.buffers)} (running mean and variance, not trained)"))
+        kept = f"{count(total.buffers)} (running mean and variance, not trained)"
+        lines.append(("buffers", kept))
     lines += [
         ("MACs", f"{both(total.macs)} multiply-accumulates per image"),
         ("FLOPs", f"{both(total.flops)} floating-point operations per image, 2 per MAC"),
@@ -193,9 +195,7 @@ def as_json(report: CostReport) -> dict[str, object]:
             for output in graph.outputs
             if output.weight is not None
         },
-        "aux_layers": [
-            _layer_json(layer) for layer in report.layers if layer.auxiliary
-        ],
+        "aux_layers": [_layer_json(layer) for layer in report.layers if layer.auxiliary],
         "training": _totals_json(report.trained),
         "definitions": DEFINITIONS,
     }

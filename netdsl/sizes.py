@@ -232,9 +232,7 @@ def _quotient(numerator: Size, divisor: int) -> Size:
             common = gcd(common, coefficient)
     if common > 1:
         # floor((g x + c) / (g d)) = floor((x + floor(c / g)) / d)
-        shrunk = {
-            monomial: coefficient // common for monomial, coefficient in numerator.terms
-        }
+        shrunk = {monomial: coefficient // common for monomial, coefficient in numerator.terms}
         return floor_divide(_normal(shrunk), divisor // common)
     return Expression({((Quotient(numerator, divisor), 1),): 1})
 

@@ -90,7 +90,7 @@ class Index(NamedTuple):
     """`xs[0]`."""
 
     value: Expression
-    index: Expression
+    element: Expression
     span: Span
 
 
@@ -184,10 +184,10 @@ class Residual(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """`repeat count as index { body }`; `index` counts from 0."""
+    """`repeat passes as number { body }`; `number` counts from 0."""
 
-    count: Expression
-    index: str | None
+    passes: Expression
+    number: str | None
     body: Body
     span: Span
 
@@ -260,7 +260,7 @@ class Assert(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """`claim paper "arXiv:1512.03385" { params == 25.6M within 1%; output layer3 == [14, 14, 1024] }`."""
+    """`claim paper "arXiv:1512.03385" { params == 25.6M within 1% }`."""
 
     kind: str
     source: str
@@ -353,7 +353,7 @@ class Variant(NamedTuple):
 
 
 class Import(NamedTuple):
-    """`import a, b from "blocks.net"`, `import conv_bn from std`; `library` is true for the latter."""
+    """`import a, b from "blocks.net"`, or `import conv_bn from std`, where `library` is true."""
 
     names: tuple[Name, ...]
     origin: str

@@ -100,13 +100,11 @@ class TreeBuilder:
         factor = _FACTORS.get(text[-1], 1)
         text = text.rstrip("KMG")
         if sum(character.isdigit() for character in text) > LITERAL_DIGITS:
-            self.mistake(
-                "number-too-long", f"a number has at most {LITERAL_DIGITS} digits", token
-            )
+            self.mistake("number-too-long", f"a number has at most {LITERAL_DIGITS} digits", token)
             return 0
         if token.type == "INT":
             return int(text) * factor
-        mantissa, _, exponent = text.lower().partition("e")
+        _, _, exponent = text.lower().partition("e")
         if exponent and abs(int(exponent)) > 300:
             self.mistake("number-too-long", "an exponent goes from -300 to 300", token)
             return 0.0
@@ -137,9 +135,7 @@ class TreeBuilder:
     def window(self, token: Token) -> Window:
         height, _, width = token.partition("x")
         if max(len(height), len(width)) > LITERAL_DIGITS:
-            self.mistake(
-                "number-too-long", f"a number has at most {LITERAL_DIGITS} digits", token
-            )
+            self.mistake("number-too-long", f"a number has at most {LITERAL_DIGITS} digits", token)
             return Window(1, 1)
         return Window(int(height), int(width or height))
 
@@ -151,7 +147,9 @@ class TreeBuilder:
 
     def import_(self, children: Children) -> syntax.Import:
         names = tuple(
-            syntax.Name(str(child), self.at(child)) for child in children[1:-2] if _is(child, "NAME")
+            syntax.Name(str(child), self.at(child))
+            for child in children[1:-2]
+            if _is(child, "NAME")
         )
         origin = children[-1]
         library = _is(origin, "NAME")
@@ -214,7 +212,17 @@ class TreeBuilder:
     def phase(self, children: Children) -> syntax.Recipe:
         then, inner = children
         here = self.at(then)
-        return syntax.Recipe("then", here, "", here, (), *inner[:3], self.span(children))
+        return syntax.Recipe(
+            "then",
+            here,
+            "",
+            here,
+            (),
+            inner.documentation,
+            inner.settings,
+            inner.phases,
+            self.span(children),
+        )
 
     def setting(self, children: Children) -> syntax.Setting:
         name, *rest = children
@@ -281,9 +289,7 @@ class TreeBuilder:
         name, *rest = children
         arguments = rest.pop(0) if rest and isinstance(rest[0], _Arguments) else _Arguments()
         branches = rest[0].branches if rest else None
-        return syntax.Call(
-            str(name), self.at(name), arguments.items, branches, self.span(children)
-        )
+        return syntax.Call(str(name), self.at(name), arguments.items, branches, self.span(children))
 
     def branches(self, children: Children) -> _Branches:
         return _Branches(tuple(_records(children)), self.span(children))
@@ -498,11 +504,11 @@ class TreeBuilder:
 
 
 def _start(child: Any) -> int:
-    return child.start_pos if isinstance(child, Token) else child.span.start  # type: ignore[no-any-return]
+    return int(child.start_pos or 0) if isinstance(child, Token) else int(child.span.start)
 
 
 def _end(child: Any) -> int:
-    return child.end_pos if isinstance(child, Token) else child.span.end  # type: ignore[no-any-return]
+    return int(child.end_pos or 0) if isinstance(child, Token) else int(child.span.end)
 
 
 def _is(child: Any, kind: str) -> bool:

@@ -13,7 +13,7 @@ KERNELS = ("1x1", "3x3")
 
 @st.composite
 def programs(draw) -> str:
-    """A program with a network `net` and up to three blocks, each of which may call earlier ones."""
+    """A network `net`, and up to three blocks, each of which may call earlier ones."""
     names: list[str] = []
     blocks: list[str] = []
     for number in range(draw(st.integers(0, 3))):

@@ -1,4 +1,4 @@
-"""What is emitted computes what the graph says, is laid out as ruff would, and is only code of ours."""
+"""Emitted code computes what the graph says, looks as ruff would have it, and is only ours."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def states(model):
         array = random.normal(size=leaf.shape).astype(np.float32) * 0.5
         values[".".join(map(str, path))] = np.abs(array) + 0.5 if path[-1] == "var" else array
     filled = nnx.from_flat_state(
-        [(path, leaf.replace(jnp.asarray(values[".".join(map(str, path))])))
-         for path, leaf in nnx.to_flat_state(state)]
+        [
+            (path, leaf.replace(jnp.asarray(values[".".join(map(str, path))])))
+            for path, leaf in nnx.to_flat_state(state)
+        ]
     )
     return nnx.merge(graph, filled), values
 
@@ -46,7 +48,7 @@ def interpret(graph, values, x):
     results = {}
     for node in graph.nodes:
         if node.op is None:
-            results[node.index] = x
+            results[node.number] = x
             continue
         types = [graph.nodes[index].type for index in node.inputs]
         emission = node.op.emit(*types)
@@ -62,7 +64,7 @@ def interpret(graph, values, x):
         for position, index in enumerate(node.inputs):
             scope[f"i{position}"] = results[index]
         inputs = tuple(f"i{position}" for position in range(len(node.inputs)))
-        results[node.index] = eval(flat(emission.apply, Context(inputs, "module")), scope)
+        results[node.number] = eval(flat(emission.apply, Context(inputs, "module")), scope)
     return [results[output.node] for output in graph.outputs if output.weight is None]
 
 
@@ -154,7 +156,7 @@ def test_paths_are_labels():
     [
         'He said \\"\\"\\" and left.',
         "back\\\\slash and 'quotes'",
-        "trailing quote\\\"",
+        'trailing quote\\"',
         "import os\n    os.system('x')",
     ],
 )

@@ -47,7 +47,7 @@ def test_wrong_program(path: Path, update_golden: bool):
 
 
 def test_every_code_has_a_wrong_program():
-    """Codes that a file can't raise are raised where they arise; they are listed with the reason."""
+    """But for those that no file can raise, which are listed with the test that does."""
     elsewhere = {
         # code: the test that raises it
     }

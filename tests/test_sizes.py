@@ -1,9 +1,10 @@
-"""Symbolic sizes against brute force: a normal form must have the value that plain integers give."""
+"""Symbolic sizes against brute force: a normal form has the value that plain integers give."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netdsl.sizes import (
     UndecidedSize,

@@ -43,8 +43,9 @@ def command(
     """
     found: tuple[Diagnostic, ...] = ()
     networks: list[dict[str, object]] = []
-    for target in [each for target in targets for each in _files(target)]:
-        found += _check(target, settings, console, networks)
+    for target in targets:
+        for each in _files(target):
+            found += _check(each, settings, console, networks)
     if output_format == "json":
         console.json({"networks": networks, "diagnostics": diagnostics_json(found)})
         return exit_code(found)
@@ -74,10 +75,11 @@ def _check(
     given, found = read_settings(settings, file)
     if found:
         return diagnostics + found
-    if wanted is not None:
-        verdicts = (check_network(file, choose_network(file, wanted), given),)
-    else:
-        verdicts = check_file(file, given)
+    verdicts = (
+        check_file(file, given)
+        if wanted is None
+        else (check_network(file, choose_network(file, wanted), given),)
+    )
     for verdict in verdicts:
         diagnostics += verdict.diagnostics
         summary = ""

@@ -52,9 +52,7 @@ def elaborate(
     return Elaboration(graph, tuple(run.checks), diagnostics)
 
 
-def resolve_network(
-    file: ProgramFile, name: str
-) -> tuple[syntax.Network, list[syntax.Variant]]:
+def resolve_network(file: ProgramFile, name: str) -> tuple[syntax.Network, list[syntax.Variant]]:
     """The network that a name ends at, and the variants on the way, outermost first."""
     variants: list[syntax.Variant] = []
     declaration = file.networks[name]
@@ -147,9 +145,7 @@ class _Networks(Bodies):
             self.labels,
         )
 
-    def variant_statement(
-        self, statement: syntax.Statement, scope: Scope, *, own: bool
-    ) -> None:
+    def variant_statement(self, statement: syntax.Statement, scope: Scope, *, own: bool) -> None:
         """Keep a variant's assertion, or its claim where it is the very one elaborated."""
         if not isinstance(statement, (syntax.Assert, syntax.Claim)):
             fail(

@@ -50,11 +50,9 @@ class Bodies(Calls):
             for size in statement.sizes:
                 if isinstance(size, syntax.Name):
                     place.scope.names.setdefault(size.name, UNKNOWN)
-        if isinstance(statement, syntax.Flow) and statement.label is not None:
-            if not is_template(statement.label):
-                place.scope.labels.names[".".join(path_parts(statement.label, place.scope))] = (
-                    place.current
-                )
+        label = statement.label if isinstance(statement, syntax.Flow) else None
+        if label is not None and not is_template(label):
+            place.scope.labels.names[".".join(path_parts(label, place.scope))] = place.current
         if isinstance(statement, syntax.Let):
             place.scope.names.setdefault(statement.pattern.name, UNKNOWN)
             for nested in statement.pattern.nested or ():
@@ -117,9 +115,7 @@ class Bodies(Calls):
                 labels=(Label(first.origin.span, "it is declared here"),),
             )
         check_label((statement.name,), statement.name_span)
-        shape = input_shape(
-            statement, place.scope, self.size_settings, symbolic=self.symbolic
-        )
+        shape = input_shape(statement, place.scope, self.size_settings, symbolic=self.symbolic)
         if len(shape) not in (1, 3):
             fail(
                 "input-rank",
@@ -130,12 +126,12 @@ class Bodies(Calls):
         origin = Origin(statement.span, {}, ())
         node = Node(len(self.nodes), None, (), TensorType(shape), (statement.name,), origin)
         self.nodes.append(node)
-        self.items.append(node.index)
-        value = Tensor(node.index, node.type, statement.span)
+        self.items.append(node.number)
+        value = Tensor(node.number, node.type, statement.span)
         place.current = value
         place.scope.bind(statement.name, value, statement.name_span)
         place.scope.names["in"] = value
-        self.labels[statement.name] = node.index
+        self.labels[statement.name] = node.number
 
     def aux(self, statement: syntax.Aux, place: Place) -> None:
         given = [
@@ -237,12 +233,16 @@ class Bodies(Calls):
                         f"{number:,} passes are over the limit of {LIMITS.nodes:,}",
                         count.span,
                     )
-                passes = ({} if index is None else {index: i} for i in range(number))
+                names = () if index is None else (index,)
+                passes: Iterator[dict[str, object]] = (
+                    dict.fromkeys(names, i) for i in range(number)
+                )
                 self.loop(step, body, passes, number, place, "repeat")
             case syntax.For(pattern, values, body, span):
                 given = evaluate(values, place.scope)
                 if not isinstance(given, (list, tuple)) or isinstance(given, Window):
-                    fail("loop-values", f"`for` goes through a list, not {describe(given)}", values.span)
+                    message = f"`for` goes through a list, not {describe(given)}"
+                    fail("loop-values", message, values.span)
                 bound = (match_pattern(pattern, each, values.span) for each in given)
                 self.loop(step, body, bound, len(given), place, "for")
             case syntax.If():

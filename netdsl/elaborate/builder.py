@@ -198,9 +198,7 @@ class Builder:
         place: Place,
     ) -> Tensor:
         if len(self.nodes) >= LIMITS.nodes:
-            fail(
-                "too-many-nodes", f"the network has more than {LIMITS.nodes:,} layers", span
-            )
+            fail("too-many-nodes", f"the network has more than {LIMITS.nodes:,} layers", span)
         types = []
         for operand in operands:
             if operand.type is None:

@@ -71,9 +71,7 @@ class Calls(Builder):
         op = target.bound(values)
         place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
 
-    def arguments(
-        self, call: syntax.Call, target: Block | type[Op], place: Place
-    ) -> list[Given]:
+    def arguments(self, call: syntax.Call, target: Block | type[Op], place: Place) -> list[Given]:
         given = [
             Given(each.name, evaluate(each.value, place.scope), each.span)
             for each in call.arguments
@@ -150,9 +148,7 @@ class Calls(Builder):
             self.check_ends(inner, declaration, trail)
             place.current = Tensor(place.current.node, place.current.type, call.span)
 
-    def check_ends(
-        self, place: Place, declaration: syntax.Block, trail: tuple[Frame, ...]
-    ) -> None:
+    def check_ends(self, place: Place, declaration: syntax.Block, trail: tuple[Frame, ...]) -> None:
         """A block has one output, so a chain that it turns away from must be used."""
         assert place.current is not None
         if not place.ends:
@@ -277,9 +273,7 @@ class Calls(Builder):
                         self.body(step.shortcut, inner)
                     shortcut = self.current(inner, step.shortcut.span)
                     shortcut_span = step.shortcut_span or step.shortcut.span
-                output = self.add(
-                    step, place, (output, shortcut), (step.body.span, shortcut_span)
-                )
+                output = self.add(step, place, (output, shortcut), (step.body.span, shortcut_span))
             region.taken = taken
             place.current = output
 

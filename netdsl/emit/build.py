@@ -114,9 +114,10 @@ def check(tree: ast.Module) -> None:
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             modules = [node.module or ""]
+        line = getattr(node, "lineno", "?")
         if not set(modules) <= _IMPORTS:
-            raise ForbiddenCode(f"line {node.lineno}: import of {', '.join(modules)}")  # type: ignore[attr-defined]  # Imports have lines.
+            raise ForbiddenCode(f"line {line}: import of {', '.join(modules)}")
         name = node.id if isinstance(node, ast.Name) else ""
         name = node.attr if isinstance(node, ast.Attribute) else name
         if name.startswith("__"):
-            raise ForbiddenCode(f"line {node.lineno}: {name}")  # type: ignore[attr-defined]  # Expressions have lines.
+            raise ForbiddenCode(f"line {line}: {name}")

@@ -31,7 +31,8 @@ class Class:
         self.is_network = owner.kind == "network"
         self.items = items_of(template)
         self._children = _containers(self.items)
-        self.needs_train = self.is_network or _needs(self.items, (code.Train, code.NotTrain), "train")
+        noisy = (code.Train, code.NotTrain)
+        self.needs_train = self.is_network or _needs(self.items, noisy, "train")
         self.needs_rngs = self.is_network or _needs(self.items, (code.Rngs,), "rngs")
         self.needs_rngs_to_build = self.is_network or _builds_with_rngs(self.items)
         self.parameters = Parameters(
@@ -77,7 +78,9 @@ class Class:
             named.append("rngs: nnx.Rngs")
         signature += ["*", *named] if named else []
         stored = [
-            f"        self.{self.parameters.attribute(p)} = {p.name}" for p in parameters if p.stored
+            f"        self.{self.parameters.attribute(p)} = {p.name}"
+            for p in parameters
+            if p.stored
         ]
         body = stored + self.constructor.statements
         if body or self.is_network:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netdsl import code
 from netdsl.emit.layout import Each, Path
 from netdsl.emit.printer import (
     WIDTH,
@@ -12,7 +11,6 @@ from netdsl.emit.printer import (
     Context,
     Doc,
     Generator,
-    call_arguments,
     doc,
     flat,
     lines,
@@ -214,5 +212,3 @@ def mentions(text: str, name: str) -> bool:
             return True
         position = text.find(name, position + 1)
     return False
-
-

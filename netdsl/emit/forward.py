@@ -184,7 +184,7 @@ class Forward:
         module = self._access(item.path) if item.module is not None else ""
         inputs = [self._take(ref) for ref in item.inputs]
         if isinstance(apply, code.Input):
-            self._define(item.ref, inputs[apply.index], item.label)
+            self._define(item.ref, inputs[apply.number], item.label)
             return
         context = Context(tuple(each.text for each in inputs), module)
         calls = 1 + max(each.calls for each in inputs)
@@ -385,9 +385,7 @@ class Forward:
         self.values[item.ref] = Value(name, variable=True)
         self.holders[name] = item.ref
 
-    def _header(
-        self, targets: list[str], iterables: list[str], variables: LoopVariables
-    ) -> None:
+    def _header(self, targets: list[str], iterables: list[str], variables: LoopVariables) -> None:
         space = " " * self.indent
         if not targets:
             count = said(variables.count(stored=True))

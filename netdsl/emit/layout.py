@@ -15,6 +15,7 @@ from netdsl.graph import Graph, Node, PassNumber, Region
 from netdsl.ops.base import OpError
 from netdsl.report import node_indices
 
+
 class Each(NamedTuple):
     """The part of a path where the number of a loop's pass stands."""
 
@@ -104,9 +105,7 @@ class Layout:
         self.rolling: set[tuple[int, int]] = set()
         if owner.input is not None:
             self.names[owner.input] = START
-        self.labels = {
-            node: label.rpartition(".")[2] for label, node in graph.labels.items()
-        }
+        self.labels = {node: label.rpartition(".")[2] for label, node in graph.labels.items()}
         self.items = tuple(self._items(owner.items))
         outputs = (
             [owner.output]
@@ -158,8 +157,8 @@ class Layout:
         types = tuple(self.graph.nodes[index].type for index in node.inputs)
         path = self._path(node.path)
         inputs = tuple(self.names[index] for index in node.inputs)
-        self.names[node.index] = path
-        label = self.labels.get(node.index, "")
+        self.names[node.number] = path
+        label = self.labels.get(node.number, "")
         try:
             emission = node.op.emit(*types)
         except OpError as error:
@@ -246,8 +245,6 @@ def _place(region: Region) -> tuple[int, int]:
     return region.site.start, region.site.end
 
 
-
-
 class Uses:
     """Which values are used where, to see whether one leaves a region other than at its end.
 
@@ -263,7 +260,7 @@ class Uses:
         self.last_use = [-1] * len(graph.nodes)
         for node in graph.nodes:
             for index in node.inputs:
-                self.last_use[index] = node.index
+                self.last_use[index] = node.number
         for output in graph.outputs:
             self.last_use[output.node] = len(graph.nodes)
 
@@ -273,9 +270,7 @@ class Uses:
         if not inside:
             return False
         last = max(inside)
-        return any(
-            self.last_use[index] > last for index in inside if index != region.output
-        )
+        return any(self.last_use[index] > last for index in inside if index != region.output)
 
 
 def regions(root: Region) -> list[Region]:

@@ -56,8 +56,8 @@ def flat(fragment: Any, context: Context) -> str:
             return f"{_operand(value, context)}[..., {_indices(indices, context)}]"
         case code.Listing(items):
             return f"[{', '.join(flat(each, context) for each in items)}]"
-        case code.Input(index):
-            return context.inputs[index]
+        case code.Input(number):
+            return context.inputs[number]
         case code.Module():
             return context.module
         case code.Train():
@@ -170,9 +170,9 @@ def lines(indent: int, prefix: str, layout: Doc, suffix: str = "") -> list[str]:
     if len(line) <= WIDTH or isinstance(layout, str):
         return [line]
     if isinstance(layout, Generator):
-        inside = f"{space}    {one_line(layout.element)} {layout.clause}"
-        if len(inside) <= WIDTH:
-            return [f"{space}{prefix}{layout.opening}", inside, f"{space}{layout.closing}{suffix}"]
+        whole = f"{space}    {one_line(layout.element)} {layout.clause}"
+        if len(whole) <= WIDTH:
+            return [f"{space}{prefix}{layout.opening}", whole, f"{space}{layout.closing}{suffix}"]
         return [
             f"{space}{prefix}{layout.opening}",
             *lines(indent + 4, "", layout.element),

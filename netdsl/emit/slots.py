@@ -127,8 +127,7 @@ class Parameters:
         return [
             each
             for each in (*self.made, *others)
-            if all(type(value) is int for value in each.values)
-            and len(set(each.values)) > 1
+            if all(type(value) is int for value in each.values) and len(set(each.values)) > 1
         ]
 
     def _kept(self, parameter: Parameter) -> Parameter:
@@ -168,9 +167,7 @@ class Parameters:
         """A comparison of an argument with 0 or 1 that is what a condition came to in all calls."""
         for parameter in self._bases():
             for operator, number in (("!=", 1), ("==", 1), ("!=", 0), ("==", 0)):
-                outcome = tuple(
-                    (each == number) == (operator == "==") for each in parameter.values
-                )
+                outcome = tuple((each == number) == (operator == "==") for each in parameter.values)
                 if all(
                     value is ABSENT or value == out
                     for value, out in zip(values, outcome, strict=True)
@@ -222,9 +219,7 @@ class LoopVariables:
             if compatible(values, slot.values):
                 self.columns[i] = (name, joined(values, slot.values))
                 return Text(name)
-        name = unused(
-            slot.hint, self.names_in_scope() | self.inner_names | self.taken | RESERVED
-        )
+        name = unused(slot.hint, self.names_in_scope() | self.inner_names | self.taken | RESERVED)
         self.columns.append((name, slot.values))
         outer: Parameters | LoopVariables = self
         while isinstance(outer, LoopVariables):
@@ -329,7 +324,7 @@ def _forms(values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     """An argument's values as Flax may take them: a window as a pair, or as one number."""
     if any(isinstance(value, Window) for value in values):
         windows = [value if isinstance(value, Window) else Window(value, value) for value in values]
-        forms = [tuple((each.height, each.width) for each in windows)]
+        forms: list[tuple[Any, ...]] = [tuple((each.height, each.width) for each in windows)]
         if all(each.height == each.width for each in windows):
             forms.append(tuple(each.height for each in windows))
         return forms

@@ -177,9 +177,7 @@ def _merge_item(row: Sequence[Any], classes: Classes) -> Template:
             return Aux(merge([each.items for each in row], classes), result)
 
 
-def _merge_passes(
-    row: Sequence[LoopItem], classes: Classes
-) -> tuple[tuple[Template, ...], Ref]:
+def _merge_passes(row: Sequence[LoopItem], classes: Classes) -> tuple[tuple[Template, ...], Ref]:
     passes = [each for loop in row for each in loop.passes]
     try:
         result: Ref = _same(each.result for each in passes)
@@ -284,7 +282,7 @@ def lay(fragments: Sequence[Any], hint: str = "value") -> Any:
             )
         case code.Usual(_, usual):
             _same(each.usual for each in fragments)
-            return code.Usual(Slot(tuple(each.value for each in fragments), hint), usual)  # type: ignore[arg-type]  # A template's.
+            return code.Usual(Slot(tuple(each.value for each in fragments), hint), usual)
         case code.Method(_, name, arguments):
             _same((each.name, len(each.arguments)) for each in fragments)
             return code.Method(
@@ -312,8 +310,8 @@ def lay(fragments: Sequence[Any], hint: str = "value") -> Any:
                 lay([each.value for each in fragments]),
                 tuple(
                     (
-                        Slot(tuple(each.ranges[i][0] for each in fragments), "start"),  # type: ignore[arg-type]  # A template's.
-                        Slot(tuple(each.ranges[i][1] for each in fragments), "stop"),  # type: ignore[arg-type]  # A template's.
+                        Slot(tuple(each.ranges[i][0] for each in fragments), "start"),
+                        Slot(tuple(each.ranges[i][1] for each in fragments), "stop"),
                     )
                     for i in range(len(ranges))
                 ),
@@ -321,7 +319,7 @@ def lay(fragments: Sequence[Any], hint: str = "value") -> Any:
         case code.Take():
             return code.Take(
                 lay([each.value for each in fragments]),
-                Slot(tuple(each.indices for each in fragments), "channels"),  # type: ignore[arg-type]  # A template's.
+                Slot(tuple(each.indices for each in fragments), "channels"),
             )
         case _:
             return _same(fragments)

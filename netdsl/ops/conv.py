@@ -262,4 +262,5 @@ def _convolution(
     keywords.append(("use_bias", Usual(bias, True)))
     keywords += initializer_keyword("kernel_init", init, "lecun_normal")
     keywords.append(("rngs", Rngs()))
-    return Emission(Call(Module(), (Input(),)), call(function, whole(channels), whole(filters), **dict(keywords)))
+    module = call(function, whole(channels), whole(filters), **dict(keywords))
+    return Emission(Call(Module(), (Input(),)), module)

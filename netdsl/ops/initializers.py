@@ -18,9 +18,7 @@ INITIALIZER = Choice(
 """Variances: LeCun 1/n, He 2/n, Glorot 2/(n + m), for n inputs and m outputs of a weight."""
 
 
-def initializer_keyword(
-    keyword: str, init: str, default: str
-) -> list[tuple[str, Fragment]]:
+def initializer_keyword(keyword: str, init: str, default: str) -> list[tuple[str, Fragment]]:
     """The keyword argument that asks Flax for an initialiser; nothing where it is Flax's own."""
     if init == default:
         return []

@@ -217,4 +217,3 @@ class Scale(Op):
         ]
         module = call("Scale", whole(inputs[0].channels), **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module, runtime=("scale",))
-

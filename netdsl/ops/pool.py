@@ -173,8 +173,8 @@ class GlobalAveragePool(_Global):
 class GlobalMaxPool(_Global):
     """Keep the largest value of each channel over the whole image.
 
-        x[N, H, W, C] -> y[N, C]
-        flops = H W comparisons per channel
+    x[N, H, W, C] -> y[N, C]
+    flops = H W comparisons per channel
     """
 
     name = "globalmaxpool"
@@ -223,8 +223,8 @@ class AdaptiveAveragePool(_Adaptive):
 class AdaptiveMaxPool(_Adaptive):
     """Keep the largest value of each bin of an image of the given size.
 
-        x[N, H, W, C] -> y[N, n, m, C]       bins as of adaptiveavgpool
-        flops = 1 comparison per input element
+    x[N, H, W, C] -> y[N, n, m, C]       bins as of adaptiveavgpool
+    flops = 1 comparison per input element
     """
 
     name = "adaptivemaxpool"

@@ -114,7 +114,7 @@ class Upsample(_Moving):
 class Pad(_Moving):
     """Put pixels around the image.
 
-        x[N, H, W, C] -> y[N, H + 2P, W + 2P, C]
+    x[N, H, W, C] -> y[N, H + 2P, W + 2P, C]
     """
 
     name = "pad"
@@ -157,7 +157,7 @@ class Pad(_Moving):
 class Crop(_Moving):
     """Cut pixels off the image.
 
-        x[N, H, W, C] -> y[N, H - 2P, W - 2P, C]
+    x[N, H, W, C] -> y[N, H - 2P, W - 2P, C]
     """
 
     name = "crop"
@@ -182,17 +182,15 @@ class Crop(_Moving):
         return self.amount
 
     def emit(self, *inputs: TensorType) -> Emission:
-        ranges = [
-            (before or None, -after if after else None) for before, after in self.sides
-        ]
-        whole = (None, None)
-        return Emission(Slice(Input(), (whole, *ranges, whole)))
+        ranges = [(before or None, -after if after else None) for before, after in self.sides]
+        uncut = (None, None)
+        return Emission(Slice(Input(), (uncut, *ranges, uncut)))
 
 
 class Select(_Moving):
     """Take some channels, in the order given.
 
-        x[N, H, W, C] -> y[N, H, W, n]
+    x[N, H, W, C] -> y[N, H, W, n]
     """
 
     name = "select"
@@ -247,8 +245,8 @@ class Split(_Moving):
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
         size = whole(x.channels) // self.parts
-        whole = ((None, None),) * len(x.shape)
-        return Emission(Slice(Input(), (*whole, (self.index * size, (self.index + 1) * size))))
+        others = ((None, None),) * len(x.shape)
+        return Emission(Slice(Input(), (*others, (self.index * size, (self.index + 1) * size))))
 
 
 class ChannelShuffle(_Moving):

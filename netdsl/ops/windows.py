@@ -9,6 +9,7 @@ from netdsl.sizes import Size, UndecidedSize, ceil_divide, floor_divide
 from netdsl.tensor import TensorType, Window
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
+_DENSE = Window(1, 1)
 
 
 def require_image(op: Op, x: TensorType) -> None:
@@ -27,7 +28,7 @@ def strided_sizes(
     kernel: Window,
     stride: Window,
     pad: Padding,
-    dilation: Window = Window(1, 1),
+    dilation: Window = _DENSE,
     *,
     ceil: bool = False,
 ) -> tuple[Size, Size]:

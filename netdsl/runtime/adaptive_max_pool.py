@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def adaptive_max_pool(x: jax.Array, *, height: int, width: int) -> jax.Array:
-    """Largest values of height x width bins; bin i covers floor(i n / m) up to ceil((i + 1) n / m)."""
+    """The largest of height x width bins; bin i is floor(i n / m) to ceil((i + 1) n / m)."""
 
     def bins(y: jax.Array, axis: int, count: int) -> jax.Array:
         size = y.shape[axis]

@@ -8,6 +8,7 @@ be read.
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, cast
@@ -46,8 +47,10 @@ class Checkpoints:
     """The checkpoints in a folder; the newest `keep` stay, and the best."""
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
-        # Orbax reports each save at INFO through absl, which a user did not ask for.
+        # Orbax reports each save at INFO through absl, which a user did not ask for; and asyncio
+        # repeats, with tracebacks, failures that are raised here as RunDamaged.
         logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         self.folder = folder.absolute()
         policy = managers.AnyPreservationPolicy(
             [
@@ -103,6 +106,7 @@ class Checkpoints:
             self._manager.save(step, args=items, metrics=metrics, force=True)
         except (OSError, ValueError) as error:
             # TensorStore reports a full disk as a ValueError.
+            _drop_stray_reports()
             raise RunDamaged(
                 f"the checkpoint of step {step} can't be written: {_reason(error)}"
             ) from error
@@ -135,6 +139,7 @@ class Checkpoints:
             # so that going on compiles one step function instead of two.
             return {item: jax.tree.map(_copy, restored[item]) for item in expected}
         except (OSError, ValueError, KeyError, TypeError) as error:
+            _drop_stray_reports()
             raise RunDamaged(
                 f"the checkpoint {shown} can't be read: {_reason(error)}; "
                 "remove that folder to take the one before"
@@ -176,9 +181,24 @@ def _by(shape: tuple[int, ...]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without TensorStore's specification of the array behind it."""
-    lines = str(error).partition(" [tensorstore_spec")[0].splitlines()
+    """What went wrong, without the details that TensorStore puts behind it."""
+    text = str(error).partition(" [tensorstore_spec")[0].partition(" [os_error_code")[0]
+    lines = text.splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def _drop_stray_reports() -> None:
+    """After a failure, keep Python from reporting what TensorStore's other transfers run into.
+
+    They end later, and find the event loop closed that waited for all of them.
+    """
+    before = sys.unraisablehook
+
+    def report(stray: sys.UnraisableHookArgs) -> None:
+        if str(stray.exc_value) != "Event loop is closed":
+            before(stray)
+
+    sys.unraisablehook = report
 
 
 def _metric(metrics: Any) -> float:

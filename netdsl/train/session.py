@@ -127,9 +127,7 @@ def _run(equipment: Equipment, options: Options, name: str, say: Say) -> list[di
             try:
                 state = fit(equipment, state, progress, stopping)
             finally:
-                records = folder.read_metrics()
-                if records:
-                    _draw(folder, records, name)
+                _draw(folder, name, say)
         step = int(state.step)
         if step < total:
             assert stopping.signal_number is not None, "only a signal stops before the end"
@@ -137,7 +135,7 @@ def _run(equipment: Equipment, options: Options, name: str, say: Say) -> list[di
                 f"stopped after step {step} of {total}, which is saved; go on with --resume",
                 stopping.signal_number,
             )
-    return records
+    return folder.read_metrics()
 
 
 def _resumed(equipment: Equipment, checkpoints: Checkpoints, say: Say) -> State | None:
@@ -217,11 +215,14 @@ def _announce(
         say(f"{name:<10} {text}" + ("" if name in recipe.given else "  (default)"))
 
 
-def _draw(folder: RunFolder, records: list[dict[str, Any]], name: str) -> None:
+def _draw(folder: RunFolder, name: str, say: Say) -> None:
+    """Draw the curves so far. They can be drawn again, so a failure must not hide another."""
     # Imported here because matplotlib takes as long to load as a small network to train an epoch.
     from netdsl.train.curves import draw_curves
 
     try:
-        draw_curves(records, name, folder.curves)
-    except OSError as error:
-        raise RunDamaged(f"`{folder.shown}/curves.png` can't be written: {error}") from None
+        records = folder.read_metrics()
+        if records:
+            draw_curves(records, name, folder.curves)
+    except (OSError, RunDamaged) as error:
+        say(f"note: there is no picture of the curves: {error}")
