@@ -20,7 +20,9 @@ def average_pool(
     counted = jnp.ones((1, *x.shape[1:3], 1))
     if count_padding:
         counted = jnp.pad(counted, ((0, 0), *padding, (0, 0)), constant_values=1.0)
-    around = tuple((a, b + over) for (a, b), over in zip(padding, overhang, strict=True))
+    around = tuple(
+        (a, b + over) for (a, b), over in zip(padding, overhang, strict=True)
+    )
     beyond = ((0, 0), *around, (0, 0))
     hanging = ((0, 0), (0, overhang[0]), (0, overhang[1]), (0, 0))
     rest = hanging if count_padding else beyond

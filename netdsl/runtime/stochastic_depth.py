@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-def stochastic_depth(x: jax.Array, rate: float, *, train: bool, rngs: nnx.Rngs | None) -> jax.Array:
+def stochastic_depth(
+    x: jax.Array, rate: float, *, train: bool, rngs: nnx.Rngs | None
+) -> jax.Array:
     """In training, 0 for an image with probability `rate`, else x / (1 - rate)."""
     if not train or rate == 0:
         return x
