@@ -173,7 +173,7 @@ def _output(
     name = ".".join(path_parts(path, scope))
     node = graph.labels.get(name, shapes.get(name))
     if node is None:
-        known = (*graph.labels, *shapes)
+        known = tuple(dict.fromkeys((*graph.labels, *shapes)))
         fail(
             "unknown-label",
             f"the network has no layer or label `{name}`",

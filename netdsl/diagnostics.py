@@ -51,6 +51,10 @@ class Fault(Exception):
         self.diagnostic = diagnostic
 
 
+class LimitFault(Fault):
+    """A limit is passed: nothing more can be said of the program, so a stage ends with it."""
+
+
 def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
     """A help text that names the nearest of `known` to `name`, or lists them when few; else ""."""
     # Imported here because only a failing program pays for it.

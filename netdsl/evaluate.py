@@ -236,7 +236,7 @@ def _name(name: str, span: Span, scope: Scope) -> object:
     if name in ("in", "out"):
         what = "enters these braces" if name == "in" else "leaves the body"
         fail("no-value", f"nothing {what} here, so `{name}` has no meaning", span)
-    help = did_you_mean(name, tuple(dict.fromkeys([*scope.visible(), *WORDS])))
+    help = did_you_mean(name, tuple(dict.fromkeys([*scope.visible(), *WORDS, *OPERATORS])))
     fail("unknown-name", f"there is no `{name}` here", span, help=help)
 
 

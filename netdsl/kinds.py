@@ -104,13 +104,14 @@ class WindowKind(Kind):
         self.description = f"a size such as 3x3 or a whole number, of at least {minimum}"
 
     def convert(self, value: object) -> object:
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = Window(value, value)
-        if not isinstance(value, Window) or min(value) < self.minimum:
+        window = value
+        if isinstance(window, float) and window.is_integer():
+            window = int(window)
+        if isinstance(window, int) and not isinstance(window, bool):
+            window = Window(window, window)
+        if not isinstance(window, Window) or min(window) < self.minimum:
             raise self.reject(value)
-        return value
+        return window
 
 
 class StepKind(WindowKind):
@@ -180,6 +181,10 @@ class Integers(Kind):
                 raise self.reject(value)
         return tuple(value)
 
+    def show(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return f"[{', '.join(map(str, value))}]"
+
 
 def show_value(value: object) -> str:
     """A compile-time value as a program would write it, shortened where it is long."""
@@ -188,7 +193,8 @@ def show_value(value: object) -> str:
     if isinstance(value, str):
         return value if value.isidentifier() else f'"{value}"'
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     if isinstance(value, Window):
         return str(value)
     if isinstance(value, (tuple, list)):
@@ -196,6 +202,8 @@ def show_value(value: object) -> str:
         shown = [show_value(each) for each in value[:8]]
         if len(value) > 8:
             shown.append("…")
+        elif len(value) == 1 and isinstance(value, tuple):
+            closing = ",)"
         return opening + ", ".join(shown) + closing
     text = str(value)
     return text if len(text) <= 60 else text[:57] + "…"

@@ -334,23 +334,23 @@ def _unexpected(token: lark.Token | None, parser: Any, source: Source) -> Diagno
 
 def _expected(accepted: set[str]) -> str:
     """What the parser would take, in words, most telling first."""
-    terminals = {each.name: each for each in _parser().terminals}
-    names = []
+    terminals = {each.name: str(each.pattern.value) for each in _parser().terminals}
+    signs = {terminals.get(name, "") for name in accepted}
+    words = []
     if accepted >= _VALUE:
-        names.append("a value")
-        accepted = accepted - _VALUE - {"SCALE", "TRUE", "FALSE", "MINUS", "PLUS", "LPAR", "LSQB"}
-        accepted = accepted - {"TEMPLATE", "IN", "NOT"}
-    for name in sorted(accepted):
-        if name in _WORDS:
-            names.append(_WORDS[name])
-        elif name in terminals:
-            names.append(f"`{terminals[name].pattern.value}`")
-    names = list(dict.fromkeys(names))
-    operators = [name for name in names if name.strip("`") in _OPEN_ENDED and len(names) > 8]
-    if len(operators) > 6:
-        names = [name for name in names if name not in operators] + ["an operator"]
-    if len(names) > 7:
-        names = [*names[:6], "…"]
+        words.append("a value")
+        signs = set()
+    elif {"repeat", "residual"} <= signs:
+        words.append("a layer such as `relu`")
+        signs &= {"input", "}"}
+    elif {"+", "*"} <= signs:
+        # After a value: what closes or goes on is more telling than all operators.
+        words.append("an operator")
+        signs &= {",", ")", "]", "}", "{", "->"}
+    else:
+        words += [_WORDS[name] for name in sorted(accepted) if name in _WORDS]
+    found = [f"`{sign}`" for sign in sorted(signs) if sign and len(sign) < 12 and sign.isascii()]
+    names = list(dict.fromkeys([*(each for each in found if "\\" not in each), *words]))
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" or {names[-1]}"
 
 

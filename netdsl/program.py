@@ -208,7 +208,7 @@ class _Loader:
             raise Fault(
                 Diagnostic(
                     "import-outside-project",
-                    f'"{declaration.origin}" lies outside the folder {self.library.root}',
+                    f'"{declaration.origin}" lies outside the program\'s folder',
                     span,
                     help="copy the file beside this one",
                 )

@@ -331,6 +331,7 @@ def counterexample(left: Size, right: Size, largest: int = 600) -> dict[str, int
         values = {name: size for name, _ in names}
         if any(size % multiple for _, multiple in names):
             continue
-        if evaluate(left, values) != evaluate(right, values):
+        a, b = evaluate(left, values), evaluate(right, values)
+        if a != b and min(a, b) > 0:
             return values
     return None

@@ -277,7 +277,7 @@ class TreeBuilder:
             elif child.type == "FLOAT":
                 # `features.0.1` reads its numbers as one.
                 parts.extend((part,) for part in child.split("."))
-            elif child.type in ("NAME", "INT"):
+            elif child.type in ("NAME", "INT", "IN"):
                 parts.append((str(child),))
         return syntax.Path(tuple(parts), self.span(children))
 

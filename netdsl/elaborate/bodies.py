@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netdsl import syntax
 from netdsl.bind import Given, assign, missing_argument
-from netdsl.diagnostics import Fault, Frame, Label, did_you_mean
+from netdsl.diagnostics import Fault, Frame, Label, LimitFault, did_you_mean
 from netdsl.elaborate.builder import Check, Place, check_label
 from netdsl.elaborate.calls import Calls, parameter_names
 from netdsl.evaluate import (
@@ -32,9 +32,11 @@ from netdsl.tensor import TensorType, Window
 class Bodies(Calls):
     def body(self, body: syntax.Body, place: Place) -> None:
         for statement in body.statements:
-            self.step(statement.span)
             try:
+                self.step(statement.span)
                 self.statement(statement, place)
+            except LimitFault:
+                raise
             except Fault as fault:
                 self.report(fault, place.trail)
                 self._make_unknown(statement, place)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.diagnostics import Diagnostic, Fault, Frame, Label
+from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault
 from netdsl.evaluate import Scope, Tensor, UnknownValue, fail, is_template, path_parts
 from netdsl.graph import Item, Node, Origin, Output, Region, RegionKind
 from netdsl.infer import infer
@@ -126,7 +126,13 @@ class Builder:
     def step(self, span: Span) -> None:
         self.steps += 1
         if self.steps > LIMITS.steps:
-            fail("too-many-steps", f"the program takes more than {LIMITS.steps:,} steps", span)
+            raise LimitFault(
+                Diagnostic(
+                    "too-many-steps",
+                    f"the program takes more than {LIMITS.steps:,} steps",
+                    span,
+                )
+            )
 
     def current(self, place: Place, span: Span) -> Tensor:
         if place.current is None:
@@ -165,12 +171,15 @@ class Builder:
         span = step.span
         path = self.label_path(place.names[id(step)], span, place)
         if path in self.label_spans:
+            first = self.label_spans[path]
             fail(
                 "label-repeated",
                 f"two layers have the path `{'.'.join(path)}`",
                 span,
-                labels=(Label(self.label_spans[path], "the first one"),),
-                help="put the loop's variable into the label, such as `conv{i}:`",
+                labels=(Label(first, "the first one"),),
+                help="put the loop's variable into the label, such as `conv{i}:`"
+                if first == span
+                else "give one of them another label",
             )
         self.label_spans[path] = span
         return path
@@ -198,7 +207,14 @@ class Builder:
         place: Place,
     ) -> Tensor:
         if len(self.nodes) >= LIMITS.nodes:
-            fail("too-many-nodes", f"the network has more than {LIMITS.nodes:,} layers", span)
+            raise LimitFault(
+                Diagnostic(
+                    "too-many-nodes",
+                    f"the network has more than {LIMITS.nodes:,} layers",
+                    span,
+                    trail=place.trail,
+                )
+            )
         types = []
         for operand in operands:
             if operand.type is None:
