@@ -71,6 +71,7 @@ CODES: dict[str, str] = {
     "channels-out-of-range": "a channel or part is selected that the input does not have",
     "needs-image": "a layer for images is given a vector",
     "needs-vector": "a layer for vectors is given an image",
+    "padding-too-large": "a pool's padding is as large as its window",
     "reshape-sizes": "a value can't take the shape asked for",
     "shape-mismatch": "values that are joined have different shapes",
     "size-open": "code needs a size that the input leaves open",

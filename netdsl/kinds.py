@@ -130,13 +130,10 @@ class PaddingKind(Kind):
     to the right. A number or size is added on both sides, as PyTorch and most papers do.
     """
 
-    words: tuple[str, ...] = ("same", "valid")
-    description = "same, valid, a number, a size such as 1x2, or ((above, below), (left, right))"
-
-    def __init__(self, *, same: bool = True) -> None:
-        if not same:
-            self.words = ("valid",)
-            self.description = self.description.removeprefix("same, ")
+    def __init__(self, words: tuple[str, ...] = ("same", "valid")) -> None:
+        self.words = words
+        forms = (*words, "a number", "a size such as 1x2")
+        self.description = f"{', '.join(forms)}, or ((above, below), (left, right))"
 
     def convert(self, value: object) -> Padding:
         if isinstance(value, str) and value in self.words:

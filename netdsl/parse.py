@@ -349,7 +349,8 @@ def _expected(accepted: set[str]) -> str:
         signs &= {",", ")", "]", "}", "{", "->"}
     else:
         words += [_WORDS[name] for name in sorted(accepted) if name in _WORDS]
-    found = [f"`{sign}`" for sign in sorted(signs) if sign and len(sign) < 12 and sign.isascii()]
+    signs = {sign for sign in signs if sign.isascii() and sign.isprintable() and len(sign) < 12}
+    found = [f"`{sign}`" for sign in sorted(signs) if sign]
     names = list(dict.fromkeys([*(each for each in found if "\\" not in each), *words]))
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" or {names[-1]}"
 

@@ -319,7 +319,8 @@ def _lower_bound(size: Size) -> int | None:
 
 
 def counterexample(left: Size, right: Size, largest: int = 600) -> dict[str, int] | None:
-    """Values of the symbols for which two sizes differ, the smallest found; None if none is.
+    """The smallest values of the symbols found for which two sizes differ and both are at least 1;
+    None if there are none.
 
     Equal normal forms never differ. Others are tried for every value up to `largest`, with all
     symbols alike: sizes of one image come from halvings and paddings, whose parities repeat.

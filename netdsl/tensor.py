@@ -58,7 +58,8 @@ class Weight(NamedTuple):
 
     `name` is its key in the layer's Flax state (`kernel`); `state_dict_name` and `layout` say how
     published PyTorch checkpoints hold it: `layout` lists, for each of their axes, ours, so that
-    (3, 2, 0, 1) reads an OIHW kernel for an HWIO one. None of `trainable` is a running statistic.
+    (3, 2, 0, 1) reads an OIHW kernel for an HWIO one; `mirrored` says that theirs is ours turned
+    upside down and left to right. None of `trainable` is a running statistic.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Weight(NamedTuple):
     state_dict_name: str = ""
     layout: tuple[int, ...] = ()
     trainable: bool = True
+    mirrored: bool = False
 
     @property
     def elements(self) -> Size:

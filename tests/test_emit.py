@@ -260,23 +260,24 @@ def test_open_sizes_compile_where_no_layer_needs_them():
 
 
 def test_a_parameter_never_hides_a_layer():
-    """A block's argument that code keeps, and a layer of the same name, are two attributes."""
+    """A parameter that code keeps, here `project`, and a layer of that name are two attributes."""
     model = load(
         Source(
             "test.net",
             """
-            block b(stride) {
-              maxpool(2x2, stride)
-              stride: conv(3, 1x1)
+            block b(width) {
+              residual { conv(width, 1x1) } shortcut if in.channels != width {
+                project: conv(width, 1x1)
+              }
             }
             network net {
-              input image[16, 16, 3]
-              b(1) -> b(2)
+              input image[8, 8, 3]
+              b(4) -> b(4)
             }
             """,
         )
     )
-    assert model.module(nnx.Rngs(0))(jnp.zeros((1, 16, 16, 3))).shape == (1, 7, 7, 3)
+    assert model.module(nnx.Rngs(0))(jnp.zeros((1, 8, 8, 3))).shape == (1, 8, 8, 4)
 
 
 def test_nothing_but_jax_and_flax_is_imported():

@@ -13,6 +13,7 @@ from netdsl.diagnostics import did_you_mean
 from netdsl.network import UnknownTarget
 from netdsl.ops import OPERATORS, SYNONYMS
 from netdsl.ops.base import Op
+from netdsl.reference import arguments
 
 _EXAMPLES = """\b
 Examples:
@@ -46,7 +47,7 @@ def command(what: str, output_format: str, console: Console) -> int:
             {
                 "operator": name,
                 "documentation": cleandoc(op.__doc__ or ""),
-                "arguments": _arguments(op),
+                "arguments": arguments(op),
             }
         )
         return 0
@@ -57,7 +58,7 @@ def command(what: str, output_format: str, console: Console) -> int:
 def describe(op: type[Op]) -> str:
     """An operator's documentation with its table of arguments, as text."""
     lines = [op.name, "", cleandoc(op.__doc__ or "")]
-    rows = _arguments(op)
+    rows = arguments(op)
     if rows:
         lines.append("")
         widths = [max(len(row[key]) for row in rows) for key in ("name", "default")]
@@ -65,15 +66,3 @@ def describe(op: type[Op]) -> str:
             name, default = row["name"].ljust(widths[0]), row["default"].ljust(widths[1])
             lines.append(f"  {name}  {default}  {row['about']}; {row['takes']}")
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _arguments(op: type[Op]) -> list[dict[str, str]]:
-    return [
-        {
-            "name": name,
-            "default": "required" if parameter.required else parameter.default_text,
-            "about": parameter.documentation,
-            "takes": parameter.kind.description,
-        }
-        for name, parameter in op.parameters.items()
-    ]

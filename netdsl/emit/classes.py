@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from typing import Any
 
 from netdsl import code
@@ -9,7 +10,7 @@ from netdsl.emit.constructor import Constructor
 from netdsl.emit.documentation import docstring, pascal, snake
 from netdsl.emit.forward import Forward
 from netdsl.emit.layout import Each, Layout, Path, Uses, regions
-from netdsl.emit.slots import Parameters, unused
+from netdsl.emit.slots import RESERVED, Parameters, unused
 from netdsl.emit.template import Block, Different, Op, Template, items_of, merge
 from netdsl.graph import Graph, Region
 
@@ -203,7 +204,8 @@ def _arguments(layouts: list[Layout], graph: Graph) -> dict[str, tuple[Any, ...]
     """The values, in each call, that a parameter may stand for, by name."""
     found: dict[str, tuple[Any, ...]] = {}
     for name in layouts[0].owner.arguments:
-        found[name] = tuple(layout.owner.arguments.get(name) for layout in layouts)
+        safe = f"{name}_" if name in RESERVED or keyword.iskeyword(name) else name
+        found[safe] = tuple(layout.owner.arguments.get(name) for layout in layouts)
     channels = []
     for layout in layouts:
         assert layout.owner.input is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import code
-from netdsl.emit.constructor import condition_text, negated, resolved
+from netdsl.emit.constructor import condition_text, mentions, negated, resolved
 from netdsl.emit.layout import START, Each, Path, Ref
 from netdsl.emit.printer import WIDTH, Bracket, Context, doc, flat, lines, runs
 from netdsl.emit.slots import RESERVED, LoopVariables, Parameters, Text, entered, said, unused
@@ -41,6 +41,8 @@ class Forward:
         self.aliases: dict[Ref, Ref] = {}
         self.uses: dict[Ref, int] = {}
         self.loop_variables: dict[Path, str] = {}
+        self.loops: list[LoopVariables] = []
+        """The loops around the statement that is being written."""
         self.side: list[str] = []
         self._count(owner.template)
         for result in owner.results:
@@ -125,18 +127,24 @@ class Forward:
         free = [
             name
             for name, ref in self.holders.items()
-            if self._free(ref) and not any(_word(name, each.text) for each in self.pending.values())
+            if self._free(ref)
+            and not any(mentions(each.text, name) for each in self.pending.values())
         ]
         fits = self.indent + len(f"{hint} = {value.text}") <= WIDTH
         if hint and hint not in self.holders and fits:
-            return unused(hint, set(self.holders) | RESERVED)
-        inside = [name for name in free if _word(name, value.text) and len(name) == 1]
+            return unused(hint, self._taken())
+        inside = [name for name in free if mentions(value.text, name) and len(name) == 1]
         for name in (*inside, *(each for each in ("x", "y", "z", "u", "v", "w") if each in free)):
             return name
         for name in ("y", "z", "u", "v", "w"):
-            if name not in self.holders:
+            if name not in self._taken():
                 return name
-        return unused("value", set(self.holders))
+        return unused("value", self._taken())
+
+    def _taken(self) -> set[str]:
+        """The names that have a meaning here."""
+        columns = [name for loop in self.loops for name, _ in loop.columns]
+        return {*self.holders, *self.loop_variables.values(), *columns} | RESERVED
 
     def _free(self, ref: Ref) -> bool:
         return self.uses.get(ref, 0) <= 0
@@ -352,8 +360,7 @@ class Forward:
 
     def _loop(self, item: Loop, frame: Parameters | LoopVariables) -> None:
         name = self._own(item.input)
-        taken = frozenset({*self.holders, *self.loop_variables.values()})
-        variables = LoopVariables(frame, item.counts, taken)
+        variables = LoopVariables(frame, item.counts, self._taken)
         body = entered(item.body)
         loop = (int(str(item.ref[1])), int(str(item.ref[2])))
         targets, iterables, prefixes = self._lists(body, loop)
@@ -366,7 +373,9 @@ class Forward:
         self.values[item.carry] = Value(name, variable=True)
         self.holders[name] = item.carry
         self.indent += 4
+        self.loops.append(variables)
         self._run(body, variables)
+        self.loops.pop()
         self._write(name, self._take(item.result).text)
         self.indent -= 4
         inside, self.statements = self.statements, statements
@@ -397,6 +406,9 @@ class Forward:
         named = [f"({each})" if "," in each else each for each in targets]
         prefix = f"for {', '.join(named)} in "
         zipped = Bracket("zip(", tuple(("", each) for each in iterables), ")")
+        if len(f"{space}{prefix}zip(") > WIDTH:
+            self.statements += [f"{space}for (", *(f"{space}    {each}," for each in named)]
+            prefix = ") in "
         self.statements += lines(self.indent, prefix, zipped, ":")
 
     def _lists(
@@ -422,8 +434,7 @@ class Forward:
             else:
                 hint = "blocks" if isinstance(rest[0], Each) else "layer"
             iterables.append(self._access(prefix[:-1]))
-            taken = {*self.holders, *self.loop_variables.values()} | RESERVED
-            self.loop_variables[prefix] = unused(hint, taken)
+            self.loop_variables[prefix] = unused(hint, self._taken())
             targets.append(self.loop_variables[prefix])
             prefixes.append(prefix)
         return targets, iterables, prefixes
@@ -435,10 +446,12 @@ class Forward:
         self.indent += 4
         self._run(item.items, frame)
         value = self._take(item.result)
-        name = unused(f"aux{len(self.side) + 1}", set(self.holders) | RESERVED)
+        name = unused(f"aux{len(self.side) + 1}", self._taken())
         self._write(name, value.text)
         self.indent -= 4
         self.holders = before
+        self.holders[name] = self._true(item.result)
+        self._use(item.result)  # It is returned at the end, so the variable stays taken.
         self.side.append(name)
 
     def _access(self, path: Path) -> str:
@@ -462,18 +475,16 @@ class Forward:
 
     def _return(self) -> None:
         results = [self._take(ref) for ref in self.owner.results]
-        if len(results) > 1 and self._too_long(", ".join(each.text for each in results)):
+        long = len(results) > 1 and self._too_long(", ".join(each.text for each in results))
+        if self.side or long:
             results = self._written(self.owner.results, results)
         texts = [each.text for each in results]
-        result = texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
         if self.side:
+            result = texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
             side = ", ".join(self.side) + ("," if len(self.side) == 1 else "")
-            if not result.isidentifier():
-                self._write("x", result)
-                result = "x"
             self.statements.append("        if train:")
             self.statements.append(f"            return {result}, ({side})")
-        self.statements.append(f"        return {result if len(texts) == 1 else ', '.join(texts)}")
+        self.statements.append(f"        return {', '.join(texts)}")
 
 
 def _constant(values: tuple[object, ...]) -> bool | None:
@@ -492,14 +503,3 @@ def _only_way(item: If) -> tuple[tuple[Template, ...], Ref] | None:
     items = item.then if taken else item.otherwise
     result = item.then_result if taken else item.otherwise_result
     return (items, result) if items is not None else ((), item.input)
-
-
-def _word(name: str, text: str) -> bool:
-    """Whether a one-letter variable stands in an expression."""
-    padded = f" {text} "
-    return any(
-        not (padded[i - 1].isalnum() or padded[i - 1] in "_.")
-        and not (padded[i + 1].isalnum() or padded[i + 1] in "_=")
-        for i in range(1, len(padded) - 1)
-        if padded[i] == name
-    )

@@ -5,6 +5,7 @@ variable.
 from __future__ import annotations
 
 import keyword
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from netdsl.emit.template import ABSENT, Slot, map_slots
@@ -190,12 +191,12 @@ class LoopVariables:
         self,
         outer: Parameters | LoopVariables,
         counts: Slot,
-        taken: frozenset[str] = frozenset(),
+        taken: Callable[[], set[str]] = set,
     ) -> None:
         self.outer = outer
         self.counts = counts
         self.taken = taken
-        """Names with another meaning where the loop stands."""
+        """Gives the names that have another meaning where the loop stands."""
         self.columns: list[tuple[str, tuple[Any, ...]]] = []
         self.inner_names: set[str] = set()
 
@@ -219,7 +220,7 @@ class LoopVariables:
             if compatible(values, slot.values):
                 self.columns[i] = (name, joined(values, slot.values))
                 return Text(name)
-        name = unused(slot.hint, self.names_in_scope() | self.inner_names | self.taken | RESERVED)
+        name = unused(slot.hint, self.names_in_scope() | self.inner_names | self.taken() | RESERVED)
         self.columns.append((name, slot.values))
         outer: Parameters | LoopVariables = self
         while isinstance(outer, LoopVariables):
@@ -240,18 +241,25 @@ class LoopVariables:
             ]
             rows = zip(*columns, strict=True)
             by_call.append([row[0] if len(columns) == 1 else tuple(row) for row in rows])
-        if all(rows == by_call[0] for rows in by_call):
-            return by_call[0]
+        counts = self.counts.values
+        reached = [rows for count, rows in zip(counts, by_call, strict=True) if count is not ABSENT]
+        if all(rows == reached[0] for rows in reached):
+            return reached[0]
         # In calls of several lengths, the first pass often differs and the others are alike.
         first: list[Any] = []
         others: list[Any] = []
         for (name, _), column in zip(self.columns, by_column, strict=True):
             later = [values[1:] for values in column]
-            if any(not alike(value, values[0]) for values in later for value in values):
-                return self.outer.resolve(Slot(tuple(map(tuple, by_call)), "rows"), stored=stored)
-            first.append(
-                self.outer.resolve(Slot(tuple(values[0] for values in column), name), stored=stored)
-            )
+            if 0 in counts or any(
+                not alike(value, values[0]) for values in later for value in values
+            ):
+                whole = tuple(
+                    ABSENT if count is ABSENT else tuple(rows)
+                    for count, rows in zip(counts, by_call, strict=True)
+                )
+                return self.outer.resolve(Slot(whole, "rows"), stored=stored)
+            start = tuple(values[0] if values else ABSENT for values in column)
+            first.append(self.outer.resolve(Slot(start, name), stored=stored))
             rest = tuple(values[0] if values else ABSENT for values in later)
             others.append(self.outer.resolve(Slot(rest, name), stored=stored))
         count = self.outer.resolve(self.counts, stored=stored)

@@ -41,7 +41,7 @@ class _Sliding(Op):
                 f"groups = {groups} does not divide {what}",
                 argument="groups",
                 help=f"{groups} groups need a multiple of {groups}, such as "
-                f"{count // groups * groups or groups} or {(count // groups + 1) * groups}",
+                f"{max(count // groups, 1) * groups} or {max(count // groups + 1, 2) * groups}",
             )
 
     def field(self) -> Field:
@@ -150,8 +150,8 @@ class ConvTranspose(_Sliding):
     """Spread each pixel over a learned K×K window, S pixels apart: the gradient of a convolution.
 
         x[N, H, W, C] -> y[N, H', W', F]
-        H' = H S                                   pad = same
-        H' = (H - 1) S - 2P + D(K-1) + 1 + E       pad = P, E = extra
+        H' = H S + E                               pad = same, E = extra
+        H' = (H - 1) S - 2P + D(K-1) + 1 + E       pad = P
         params = K² C F + F·bias
         macs   = K² C F · H W                      per image: each input pixel meets each tap
 
@@ -195,15 +195,16 @@ class ConvTranspose(_Sliding):
             # (H - 1) S + reach - cut = H S
             total = reach - self.stride[axis]
             before = max(total, 0) // 2
-            return before, total - before
-        before, after = self.pad[axis]
+            after = total - before
+        else:
+            before, after = self.pad[axis]
         return before, after - self.extra[axis]
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         (x,) = inputs
-        # PyTorch keeps input channels first and the window unmirrored; ours is mirrored to match
-        # `lax.conv_general_dilated` with a dilated input.
-        kernel = Weight("kernel", (*self.kernel, x.channels, self.filters), "weight", (2, 3, 0, 1))
+        # Flax slides the window over the spread-out image; PyTorch adds it up, which mirrors it.
+        shape = (*self.kernel, x.channels, self.filters)
+        kernel = Weight("kernel", shape, "weight", (2, 3, 0, 1), mirrored=True)
         return (kernel, *self.bias_weights(self.filters))
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
@@ -232,11 +233,9 @@ class ConvTranspose(_Sliding):
         )
 
     def field(self) -> Field:
-        # One output pixel meets ceil(K / S) input pixels.
-        seen = Window(
-            -(-self.kernel.height // self.stride.height),
-            -(-self.kernel.width // self.stride.width),
-        )
+        # One output pixel meets ceil((D(K-1) + 1) / S) input pixels.
+        reach = super().field().kernel
+        seen = Window(-(-reach.height // self.stride.height), -(-reach.width // self.stride.width))
         return Field(seen, zoom=self.stride)
 
 

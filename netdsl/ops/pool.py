@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl.code import Constant, Emission, Fragment, Input, Usual, call
 from netdsl.kinds import Boolean, Padding, PaddingKind, StepKind, WindowKind
-from netdsl.ops.base import Op, whole
+from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import (
     NO_PADDING,
     emit_pool_padding,
@@ -40,8 +40,22 @@ class _Pool(_Unweighted):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         require_image(self, x)
+        self.require_windows_inside()
         height, width = strided_sizes(x, self.kernel, self.step, self.pad, ceil=self.ceil)
         return TensorType((height, width, x.channels))
+
+    def require_windows_inside(self) -> None:
+        """Raise OpError where a window may have only padding, and so no largest value."""
+        if isinstance(self.pad, str):
+            return
+        for window, sides in zip(self.kernel, self.pad, strict=True):
+            if max(sides) >= window:
+                raise OpError(
+                    "padding-too-large",
+                    f"with a padding of {max(sides)}, a window of {window} may have only padding",
+                    argument="pad",
+                    help=f"a pool's padding is below its window: at most {window - 1} here",
+                )
 
     def overhang(self, x: TensorType) -> tuple[int, int]:
         """The rows and columns by which rounding up lets windows hang over the padding."""

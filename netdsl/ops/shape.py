@@ -66,7 +66,7 @@ class Reshape(_Moving):
         if rest * known != elements:
             raise OpError(
                 "reshape-sizes",
-                f"{x} has {elements} values, which is no {list(self.shape)}",
+                f"{x} has {elements} values, which can't be shaped to {list(self.shape)}",
                 argument="shape",
             )
         return TensorType(tuple(rest if size == -1 else size for size in self.shape))
@@ -84,7 +84,7 @@ class Upsample(_Moving):
     """Enlarge the image by a whole factor.
 
         x[N, H, W, C] -> y[N, H S, W S, C]
-        flops = 0 for nearest, 8 per output for bilinear
+        flops = 0 for nearest; for bilinear 7 per output, 4 products and their sum
 
     `bilinear` puts pixels at their centres (PyTorch's align_corners = False).
     """
@@ -100,7 +100,7 @@ class Upsample(_Moving):
         return TensorType((height * self.scale.height, width * self.scale.width, channels))
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
-        return Cost(flops=8 * output.elements if self.method == "bilinear" else 0)
+        return Cost(flops=7 * output.elements if self.method == "bilinear" else 0)
 
     def emit(self, *inputs: TensorType) -> Emission:
         apply = call("upsample", Input(), scale=tuple(self.scale), method=self.method)
@@ -118,7 +118,7 @@ class Pad(_Moving):
     """
 
     name = "pad"
-    amount: Padding = param("pixels P on each side", PaddingKind(same=False))
+    amount: Padding = param("pixels P on each side", PaddingKind(words=()))
     mode: str = param(
         "zeros, the edge repeated, or the image mirrored",
         Choice("zeros", "edge", "reflect"),
@@ -161,7 +161,7 @@ class Crop(_Moving):
     """
 
     name = "crop"
-    amount: Padding = param("pixels P off each side", PaddingKind(same=False))
+    amount: Padding = param("pixels P off each side", PaddingKind(words=()))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs

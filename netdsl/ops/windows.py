@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl.code import Constant
 from netdsl.kinds import Padding
 from netdsl.ops.base import Op, OpError
-from netdsl.sizes import Size, UndecidedSize, ceil_divide, floor_divide
+from netdsl.sizes import Size, ceil_divide, floor_divide
 from netdsl.tensor import TensorType, Window
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
@@ -59,8 +59,13 @@ def _strided_size(
     assert not isinstance(pad, str)
     before, after = pad[axis]
     reach = dilation[axis] * (kernel[axis] - 1) + 1
-    room = size + before + after - reach
-    if isinstance(room, int) and room < 0:
+    if ceil:
+        # Of the windows that reach the last row, and those that begin before the padding below or
+        # to the right of it, the fewer.
+        count = ceil_divide(size + before + min(after - reach + step, 0), step)
+    else:
+        count = floor_divide(size + before + after - reach, step) + 1
+    if isinstance(count, int) and count < 1:
         padded = f"{size} + {before} + {after}" if before or after else f"{size}"
         raise OpError(
             "window-too-large",
@@ -69,21 +74,7 @@ def _strided_size(
             note=f"({padded} − {reach}) / {step} + 1 is below 1",
             help="`pad = same` keeps the size; or use a smaller window or fewer strides before",
         )
-    if not ceil:
-        return floor_divide(room, step) + 1
-    count = ceil_divide(room, step) + 1
-    # The last window has to begin before the padding below or to the right.
-    try:
-        outside = (count - 1) * step >= size + before
-    except UndecidedSize:
-        outside = False  # A window of at most the stride's overhang; exact once sizes are known.
-    return count - 1 if outside else count
-
-
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """The pixels that SAME padding adds before and after; the odd one goes after."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
+    return count
 
 
 def emit_window(window: Window) -> Constant:
