@@ -60,7 +60,7 @@ def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
     # Imported here because only a failing program pays for it.
     from difflib import get_close_matches
 
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    near = get_close_matches(name, known, n=1, cutoff=0.65)
     if near:
         return f"did you mean `{near[0]}`?"
     if 0 < len(known) <= 12:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TypeAlias
 
 from netdsl.sizes import Expression
@@ -71,6 +72,8 @@ class Number(Kind):
             raise self.reject(value)
         if self.maximum is not None and value > self.maximum:
             raise self.reject(value)
+        if not isfinite(value):
+            raise self.reject(value)
         return float(value)
 
 
@@ -138,15 +141,16 @@ class PaddingKind(Kind):
     def convert(self, value: object) -> Padding:
         if isinstance(value, str) and value in self.words:
             return "same" if value == "same" else ((0, 0), (0, 0))
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = Window(value, value)
-        if isinstance(value, Window):
-            value = ((value.height, value.height), (value.width, value.width))
-        if isinstance(value, (tuple, list)) and len(value) == 2:
+        sides = value
+        if isinstance(sides, float) and sides.is_integer():
+            sides = int(sides)
+        if isinstance(sides, int) and not isinstance(sides, bool):
+            sides = Window(sides, sides)
+        if isinstance(sides, Window):
+            sides = ((sides.height, sides.height), (sides.width, sides.width))
+        if isinstance(sides, (tuple, list)) and len(sides) == 2:
             pairs = []
-            for pair in value:
+            for pair in sides:
                 if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                     raise self.reject(value)
                 if not all(type(side) is int and side >= 0 for side in pair):

@@ -133,7 +133,7 @@ def choose_network(file: ProgramFile, wanted: str | None) -> str:
         )
     if len(complete) == 1:
         return complete[0]
-    if stem in file.networks:
+    if stem in complete:
         return stem
     if not file.networks:
         raise UnknownTarget(f"`{file.source.name}` has no network, only blocks")

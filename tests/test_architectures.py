@@ -21,6 +21,7 @@ from netdsl.network import (
     read_settings,
     shipped_networks,
 )
+from netdsl.ops.merge import Add
 from netdsl.ops.noise import StochasticDepth
 from netdsl.program import ProgramFile
 from netdsl.render import render
@@ -29,14 +30,8 @@ from netdsl.source import Source, read_source
 FILES = sorted(SHIPPED.glob("*.net"))
 PUBLISHED = json.loads((Path(__file__).parent / "fixtures/published.json").read_text("utf-8"))
 
-WITHOUT_CLAIMS = {
-    "efficientnet",  # The compound law's net is published only as B0, which is `efficientnet_b0`.
-    "plain18",  # The paper gives the plain nets' errors, not their sizes.
-    "plain20",
-    "plain32",
-    "plain44",
-    "plain56",
-}
+WITHOUT_CLAIMS = {"efficientnet"}
+"""The compound law's net is published only as B0, which is `efficientnet_b0`."""
 
 
 @cache
@@ -193,9 +188,18 @@ def test_side_branches_of_googlenet() -> None:
 # ---------------------------------------------------------------- what the files say of themselves
 
 
-def test_option_b_adds_what_resnet_says() -> None:
-    residual, plain = network("resnet20"), network("plain20")
-    assert residual.report.total.params - plain.report.total.params == 2_752
+@pytest.mark.parametrize(("depth", "projected"), [(18, 173_824), (34, 173_824), (20, 2_752)])
+def test_plain_nets_lack_only_the_shortcuts(depth: int, projected: int) -> None:
+    """Projections with their norms: what a residual net of basic blocks has more."""
+    residual, plain = network(f"resnet{depth}"), network(f"plain{depth}")
+    assert residual.report.total.params - plain.report.total.params == projected
+    kept = [node.op for node in residual.graph.nodes if "shortcut" not in node.path]
+    assert [node.op for node in plain.graph.nodes] == [op for op in kept if op != Add()]
+
+
+def test_no_plain_net_adds() -> None:
+    for name in ("plain18", "plain34", "plain20", "plain32", "plain44", "plain56"):
+        assert Add() not in [node.op for node in network(name).graph.nodes]
 
 
 def test_mobilenet_saves_what_it_says() -> None:

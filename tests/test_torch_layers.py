@@ -1,6 +1,6 @@
-"""Layers compute what PyTorch recorded of its own, on weights that were laid out as PyTorch has it.
+"""Layers compute what PyTorch recorded of its own, from weights in the layout of its state_dicts.
 
-tests/fixtures/torch_layers.py made the record and says how.
+tests/fixtures/torch_layers.py made the record, and says how.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def numbers(shape, seed):
     return (((index * 37 + seed * 11) % 101 - 50) / 50).astype(np.float32).reshape(shape)
 
 
-def as_ours(weight, recorded):
-    """A weight of the record in our layout."""
-    value = numbers(recorded["shape"], recorded["seed"])
+def recorded(weight, held):
+    """A weight that the record names, in our layout."""
+    value = numbers(held["shape"], held["seed"])
     if weight.state_dict_name == "running_var":
         value = np.abs(value) + np.float32(0.5)
-    ours = np.empty([size for _, size in sorted(zip(weight.layout, value.shape, strict=True))])
+    # `layout` gives our axis for each of theirs.
     ours = value.transpose(np.argsort(weight.layout))
-    return ours[::-1, ::-1] if getattr(weight, "mirrored", False) else ours
+    return ours[::-1, ::-1] if weight.mirrored else ours
 
 
 @pytest.mark.parametrize("case", RECORD["cases"], ids=lambda case: case["layer"])
@@ -44,20 +44,20 @@ def test_a_layer_computes_what_pytorchs_does(case):
     sizes = ", ".join(map(str, case["input"]))
     text = f"network net {{\n  input image[{sizes}]\n  {case['layer']}\n}}\n"
     model = load(Source("layer.net", text))
-    module = model.module(nnx.Rngs(0))
-    state = dict(nnx.to_flat_state(nnx.state(module)))
-    used = set()
-    for node in model.graph.nodes[1:]:
-        for weight in node.op.weights(*[model.graph.nodes[i].type for i in node.inputs]):
-            used.add(weight.state_dict_name)
-            value = as_ours(weight, case["weights"][weight.state_dict_name])
-            held = state[(*node.path, weight.name)]
-            assert held.shape == value.shape == weight.shape
-            held[...] = jnp.asarray(value)
-    assert set(case["weights"]) - used == (
-        {"bias"} if "bias = false" in case["layer"] and used else set()
-    )
-    nnx.update(module, nnx.from_flat_state(list(state.items())))
-    y = module(jnp.asarray(3 * numbers(case["input"], 0))[None])[0]
+    weights = {
+        (*node.path, weight.name): (weight, case["weights"][weight.state_dict_name])
+        for node in model.graph.nodes[1:]
+        for weight in node.op.weights(*[model.graph.nodes[i].type for i in node.inputs])
+    }
+    module, state = nnx.split(nnx.eval_shape(lambda: model.module(nnx.Rngs(0))))
+    filled = []
+    for path, leaf in nnx.to_flat_state(state):
+        weight, held = weights.pop(path)
+        value = recorded(weight, held)
+        assert leaf.shape == value.shape == weight.shape
+        filled.append((path, leaf.replace(jnp.asarray(value))))
+    assert not weights, "all are in the module's state"
+    forward = jax.jit(lambda state, x: nnx.merge(module, state)(x))
+    y = forward(nnx.from_flat_state(filled), jnp.asarray(3 * numbers(case["input"], 0))[None])
     expected = np.array(case["output"]["values"]).reshape(case["output"]["shape"])
-    np.testing.assert_allclose(y, expected, rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(y[0], expected, rtol=2e-5, atol=2e-5)

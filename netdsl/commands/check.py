@@ -80,6 +80,8 @@ def _check(
         if wanted is None
         else (check_network(file, choose_network(file, wanted), given),)
     )
+    if not verdicts:
+        console.message(f"note: {file.source.name} has no network to check")
     for verdict in verdicts:
         diagnostics += verdict.diagnostics
         summary = ""

@@ -57,8 +57,7 @@ def command(
         console.data(source.rstrip("\n"))
         return 0
     path = Path(output if output is not None else f"{network.name}.py")
-    if not force:
-        _refuse_foreign(path)
+    _check_place(path, force=force)
     write_whole(path, source)
     report = network.report
     if output_format == "json":
@@ -96,15 +95,19 @@ _MARK = "Compiled by netdsl"
 """What the head of every emitted file says."""
 
 
-class FileInTheWay(Failure):
-    """A file that netdsl did not write stands where it would write."""
+class NoPlaceToWrite(Failure):
+    """A file that netdsl did not write stands where it would write, or there is no such place."""
 
 
-def _refuse_foreign(path: Path) -> None:
+def _check_place(path: Path, *, force: bool) -> None:
+    if not path.parent.is_dir():
+        raise NoPlaceToWrite(f"there is no folder `{path.parent}` to write into")
     if path.is_dir():
-        raise FileInTheWay(f"`{path}` is a folder; name a file with -o")
-    if path.exists() and _MARK not in path.read_bytes()[:2000].decode("utf-8", "replace"):
-        raise FileInTheWay(
+        raise NoPlaceToWrite(f"`{path}` is a folder; name a file with -o")
+    if force or not path.exists():
+        return
+    if _MARK not in path.read_bytes()[:2000].decode("utf-8", "replace"):
+        raise NoPlaceToWrite(
             f"`{path}` exists and was not compiled by netdsl; -o names another, --force replaces it"
         )
 

@@ -21,6 +21,7 @@ from netdsl.network import (
     read_settings,
     recipes_for,
 )
+from netdsl.ops.activation import Softmax
 from netdsl.recipe import Recipe, choose_recipe, read_override, read_recipe
 from netdsl.settings import Settings
 from netdsl.syntax import Setting
@@ -90,6 +91,7 @@ class _BelowTarget(Failure):
     metavar="SHARE",
     help="Fail unless the last epoch's held-out accuracy reaches this, such as 0.98.",
 )
+@options.output_format
 @options.color
 def command(
     target: str,
@@ -100,6 +102,7 @@ def command(
     keep: int,
     workers: int | None,
     at_least: float | None,
+    output_format: str,
     console: Console,
     **overrides: str | None,
 ) -> int:
@@ -112,6 +115,11 @@ def command(
     network, chosen = _load(target, settings, recipe, overrides, console)
     if chosen.unsupported:
         return console.diagnostics(chosen.unsupported)
+    graph = network.graph
+    if any(isinstance(graph.nodes[output.node].op, Softmax) for output in graph.outputs):
+        console.message(
+            "note: the network ends in `softmax`, and the loss applies one itself; leave it out"
+        )
     # Imported here because a mistake in the program or the recipe should not wait for jax.
     from netdsl.data.batches import default_workers
     from netdsl.train.folder import best_record
@@ -133,19 +141,23 @@ def command(
         console.message,
     )
     last = records[-1]
+    if output_format == "json":
+        console.json({"network": network.name, "folder": str(folder), "last": last})
     if "validation_accuracy" not in last:
         if at_least is not None:
             raise _WrongUsage("--at-least needs held-out images, and --validation is 0")
-        console.data(f"trained {last['epoch']} epochs; the run is in {folder}")
+        if output_format == "text":
+            console.data(f"trained {last['epoch']} epochs; the run is in {folder}")
         return FINE
     accuracy = last["validation_accuracy"]
     best = best_record(records)
     assert best is not None, "the last record has an accuracy"
-    console.data(
-        f"held-out accuracy {percent(accuracy)} after {last['epoch']} epochs "
-        f"(best {percent(best['validation_accuracy'])}, epoch {best['epoch']}); "
-        f"the run is in {folder}"
-    )
+    if output_format == "text":
+        console.data(
+            f"held-out accuracy {percent(accuracy)} after {last['epoch']} epochs "
+            f"(best {percent(best['validation_accuracy'])}, epoch {best['epoch']}); "
+            f"the run is in {folder}"
+        )
     if at_least is not None and accuracy < at_least:
         raise _BelowTarget(f"held-out accuracy is below {percent(at_least)}")
     return FINE

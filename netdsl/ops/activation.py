@@ -82,7 +82,7 @@ class Gelu(_Elementwise):
     """y = x Φ(x), Φ the normal distribution function; 5 operations per element.
 
     Φ(x) = 0.5 (1 + erf(x / sqrt(2))), with the error function counted as one operation.
-    With `approximate`, 0.5 x (1 + tanh(sqrt(2/π) (x + 0.044715 x³))): 13 operations, 5 of them tanh.
+    With `approximate`, 0.5 x (1 + tanh(sqrt(2/π) (x + 0.044715 x³))), 13 operations with tanh's 5.
     Source: Hendrycks & Gimpel 2016, arXiv:1606.08415.
     """
 

@@ -225,7 +225,7 @@ class ConvTranspose(_Sliding):
         keywords: list[tuple[str, Fragment]] = [
             ("kernel_size", tuple(self.kernel)),
             ("strides", Usual(emit_window(self.stride), 1)),
-            ("padding", padding),
+            ("padding", "SAME" if self.pad == "same" and not any(self.extra) else padding),
             ("kernel_dilation", Usual(emit_window(self.dilation), 1)),
         ]
         return _convolution(

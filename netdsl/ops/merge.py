@@ -28,6 +28,9 @@ def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, a
             "shape-mismatch",
             f"`{op.name}` joins {first} with {other}: an image with a vector",
             operand=operand,
+            help="`globalavgpool(keep = true)` leaves an image; `flatten` makes a vector"
+            if op.name == "concat"
+            else "`mul` weighs the channels of an image with a vector",
         )
     names = _AXES if first.is_image else ("features",)
     for name, a, b in list(zip(names, first.shape, other.shape, strict=True))[:axes]:

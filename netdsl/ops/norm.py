@@ -57,6 +57,15 @@ class BatchNorm(_Normalisation):
         "ones",
     )
 
+    def infer(self, *inputs: TensorType) -> TensorType:
+        if self.init != "ones" and not self.scale:
+            raise OpError(
+                "argument-value",
+                f"init = {self.init} is of the learned scale, which scale = false leaves out",
+                argument="init",
+            )
+        return inputs[0]
+
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         shape = (inputs[0].channels,)
         return (
@@ -115,6 +124,7 @@ class GroupNorm(_Normalisation):
         params = 2 C
         flops  = 7 per element, as layernorm
 
+    As for all normalisations, its statistics don't count in the receptive field.
     Source: Wu & He 2018, arXiv:1803.08494, §3.1.
     """
 

@@ -67,11 +67,14 @@ def _strided_size(
         count = floor_divide(size + before + after - reach, step) + 1
     if isinstance(count, int) and count < 1:
         padded = f"{size} + {before} + {after}" if before or after else f"{size}"
+        taps = f" ({kernel[axis]} taps, {dilation[axis]} apart)"
+        spread = taps if dilation[axis] > 1 else ""
+        equation = f"{axis_name[0].upper()}' = {'ceil' if ceil else 'floor'}"
         raise OpError(
             "window-too-large",
-            f"a window of {reach} does not fit into a {axis_name} of {padded}",
+            f"a window of {reach}{spread} does not fit into a {axis_name} of {padded}",
             argument="kernel",
-            note=f"({padded} − {reach}) / {step} + 1 is below 1",
+            note=f"{equation}(({padded} − {reach}) / {step}) + 1 = {count}",
             help="`pad = same` keeps the size; or use a smaller window or fewer strides before",
         )
     return count
