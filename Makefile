@@ -66,9 +66,11 @@ $(VENV)/python$(VERSION):
 $(VENV)/demo: $(VENV)/python$(VERSION) pyproject.toml $(LOCK)
 	@echo "installing the requirements of $(LOCK) into $(VENV)"
 	$(INSTALL) --editable '.[demo]'
+	$(BIN)/python -m compileall -q netdsl grammar architectures
 	@touch $@
 
 $(VENV)/test: $(VENV)/python$(VERSION) pyproject.toml $(LOCK)
 	@echo "installing the requirements of $(LOCK) into $(VENV)"
 	$(INSTALL) --editable '.[test]'
+	$(BIN)/python -m compileall -q netdsl grammar architectures
 	@touch $@
