@@ -7,18 +7,20 @@ constant (int, float, bool, None, str, and tuples and lists of them) may stand w
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from netdsl.records import Record
 
 Constant: TypeAlias = "int | float | bool | str | tuple[Constant, ...] | list[Constant] | None"
 
 
-class Name(NamedTuple):
+class Name(Record):
     """A dotted name written as it is: `nnx.relu`. Never taken from a program."""
 
     name: str
 
 
-class Call(NamedTuple):
+class Call(Record):
     """`function(*arguments, key=value, …)`."""
 
     function: Fragment
@@ -26,7 +28,7 @@ class Call(NamedTuple):
     keywords: tuple[tuple[str, Fragment], ...] = ()
 
 
-class Usual(NamedTuple):
+class Usual(Record):
     """A keyword's value that is left out where it is the `usual` one: the callee's default.
 
     Written so, and not left out by the operator, two layers can be laid side by side.
@@ -36,7 +38,7 @@ class Usual(NamedTuple):
     usual: Constant
 
 
-class Method(NamedTuple):
+class Method(Record):
     """`value.name(*arguments)`."""
 
     value: Fragment
@@ -44,14 +46,14 @@ class Method(NamedTuple):
     arguments: tuple[Fragment, ...] = ()
 
 
-class Operation(NamedTuple):
+class Operation(Record):
     """`a + b + …`: one infix operator between all operands."""
 
     operator: str
     operands: tuple[Fragment, ...]
 
 
-class Slice(NamedTuple):
+class Slice(Record):
     """`value[:, 1:3, …]`: a (start, stop) for each axis, from the batch axis on; a pair of None is
     the whole axis. Where only channels are cut it is written `value[..., 1:3]`."""
 
@@ -59,38 +61,38 @@ class Slice(NamedTuple):
     ranges: tuple[tuple[Fragment, Fragment], ...]
 
 
-class Take(NamedTuple):
+class Take(Record):
     """`value[..., indices]`: chosen channels."""
 
     value: Fragment
     indices: Fragment
 
 
-class Listing(NamedTuple):
+class Listing(Record):
     """`[a, b]`, such as the operands of a concatenation."""
 
     items: tuple[Fragment, ...]
 
 
-class Input(NamedTuple):
+class Input(Record):
     """The layer's input of that number."""
 
     number: int = 0
 
 
-class Module(NamedTuple):
+class Module(Record):
     """The layer's own module: `self.conv1`."""
 
 
-class Train(NamedTuple):
+class Train(Record):
     """Whether this call trains: the `train` argument."""
 
 
-class NotTrain(NamedTuple):
+class NotTrain(Record):
     """`not train`."""
 
 
-class Rngs(NamedTuple):
+class Rngs(Record):
     """The random streams: the constructor's for weights, the call's for noise."""
 
 
@@ -100,7 +102,7 @@ Fragment: TypeAlias = (
 )
 
 
-class Emission(NamedTuple):
+class Emission(Record):
     """The Flax form of one layer.
 
     `module` constructs what holds its weights (None for a pure function); `apply` computes its

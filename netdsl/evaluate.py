@@ -206,7 +206,8 @@ def describe(value: object) -> str:
         case int():
             return f"the whole number {value}"
         case float():
-            return f"the number {value:g}"
+            # 224.0 is shown as such, for where a whole number was wanted.
+            return f"the number {value if value.is_integer() else show_value(value)}"
         case str():
             return f'the text "{value}"'
         case Window():

@@ -73,6 +73,7 @@ def _whole(value: object, span: Span) -> int:
             "input-size",
             f"a size is a whole number from 1 to 2^31 - 1, not {describe(value)}",
             span,
+            help="`round(…)` makes it whole" if isinstance(value, float) else "",
         )
     return value
 

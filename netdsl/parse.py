@@ -283,6 +283,8 @@ def _recover(token: lark.Token, tokens: Iterator[lark.Token], parser: Any) -> bo
         token = following
     state = parser.parser_state
     while len(state.state_stack) > 1:
+        if token.type == "NEWLINE" and str(state.value_stack[-1]) == "{":
+            return True  # The body's first statement was skipped; the next may be the first.
         if token.type in parser.choices():
             before = len(state.state_stack)
             try:
@@ -321,7 +323,7 @@ def _unexpected(token: lark.Token | None, parser: Any, source: Source) -> Diagno
         found = "the file ends"
     else:
         span = source.span(token.start_pos or 0, token.end_pos or 0)
-        found = "the line ends" if token.type == "NEWLINE" else f"`{printable(str(token))}` stands"
+        found = "the line ends" if token == "\n" else f"`{printable(str(token))}` stands"
         if token.type == "NEWLINE":
             span = source.span(span.start, span.start + 1)
     return Diagnostic(

@@ -33,8 +33,9 @@ class Block:
 class ProgramFile:
     """The declarations of one file, with the imported ones among them."""
 
-    def __init__(self, tree: syntax.File) -> None:
+    def __init__(self, tree: syntax.File, library: Library) -> None:
         self.tree = tree
+        self.library = library
         self.source = tree.source
         self.scope = Scope()
         self.blocks: dict[str, Block] = {}
@@ -50,6 +51,12 @@ class Library:
     def __init__(self, root: Path | None, standard: Path) -> None:
         self.root = None if root is None else root.resolve()
         self.standard = standard.resolve()
+
+    def shared_blocks(self) -> tuple[str, ...]:
+        """The blocks of `std`, each to be imported `from std`."""
+        tree, _ = parse(read_source(self.standard / "std.net"))
+        declarations = () if tree is None else tree.declarations
+        return tuple(each.name for each in declarations if isinstance(each, syntax.Block))
 
 
 def load_program(
@@ -75,7 +82,7 @@ class _Loader:
         self.diagnostics.extend(diagnostics)
         if tree is None:
             return None
-        file = ProgramFile(tree)
+        file = ProgramFile(tree, self.library)
         spans: dict[str, Span] = {}
         for declaration in tree.declarations:
             try:

@@ -1,41 +1,41 @@
 """The syntax tree: what the user wrote, as immutable records that know their place.
 
-Named tuples, because a static command defines some forty of them before it can start and a
-dataclass takes five times as long to define.
+`netdsl.records` says why they are not dataclasses.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from netdsl.records import Record
 from netdsl.source import Source, Span
 from netdsl.tensor import Window
 
 # ---------------------------------------------------------------- expressions
 
 
-class Constant(NamedTuple):
+class Constant(Record):
     """`64`, `61_706`, `5.4M`, `0.3`, `true`, `"text"`, `3x3`, `2x`."""
 
     value: int | float | bool | str | Window
     span: Span
 
 
-class Name(NamedTuple):
+class Name(Record):
     """`width`; also `in` and `out`, the values that enter and leave the enclosing braces."""
 
     name: str
     span: Span
 
 
-class Sequence(NamedTuple):
+class Sequence(Record):
     """`[1, 2]` or `(1, 2)`."""
 
     items: tuple[Expression, ...]
     span: Span
 
 
-class Unary(NamedTuple):
+class Unary(Record):
     """`-x`, `+x`, `not x`."""
 
     operator: str
@@ -43,7 +43,7 @@ class Unary(NamedTuple):
     span: Span
 
 
-class Binary(NamedTuple):
+class Binary(Record):
     """`a + b`, with `+ - * / // % **`, and the short-circuit `and`, `or`."""
 
     operator: str
@@ -52,7 +52,7 @@ class Binary(NamedTuple):
     span: Span
 
 
-class Comparison(NamedTuple):
+class Comparison(Record):
     """`a < b <= c`, with `== != < <= > >= in` and `not in`; chained as in Python."""
 
     left: Expression
@@ -60,7 +60,7 @@ class Comparison(NamedTuple):
     span: Span
 
 
-class Conditional(NamedTuple):
+class Conditional(Record):
     """`a if condition else b`."""
 
     condition: Expression
@@ -69,7 +69,7 @@ class Conditional(NamedTuple):
     span: Span
 
 
-class Apply(NamedTuple):
+class Apply(Record):
     """`max(a, b)`: a compile-time function; in a recipe, a named setting such as `adam(1e-3)`."""
 
     function: str
@@ -78,7 +78,7 @@ class Apply(NamedTuple):
     span: Span
 
 
-class Attribute(NamedTuple):
+class Attribute(Record):
     """`in.channels`, `e1.shape`."""
 
     value: Expression
@@ -86,7 +86,7 @@ class Attribute(NamedTuple):
     span: Span
 
 
-class Index(NamedTuple):
+class Index(Record):
     """`xs[0]`."""
 
     value: Expression
@@ -94,7 +94,7 @@ class Index(NamedTuple):
     span: Span
 
 
-class Path(NamedTuple):
+class Path(Record):
     """A label as it is written or referred to: `conv1`, `0`, `layer{i + 1}`, `layer1.0.conv1`.
 
     Each part is a tuple of texts and expressions that are joined when it is evaluated.
@@ -104,7 +104,7 @@ class Path(NamedTuple):
     span: Span
 
 
-class Quantity(NamedTuple):
+class Quantity(Record):
     """`5 epochs`, `300 steps`: a number with a unit, in recipes."""
 
     value: Expression
@@ -128,7 +128,7 @@ Expression: TypeAlias = (
 )
 
 
-class Argument(NamedTuple):
+class Argument(Record):
     """`64` or `stride = 2`; `name` is None for a positional one."""
 
     name: str | None
@@ -139,7 +139,7 @@ class Argument(NamedTuple):
 # ---------------------------------------------------------------- steps of a chain
 
 
-class Call(NamedTuple):
+class Call(Record):
     """`conv(64, 3x3)`, `relu`, `bottleneck(64, 2)`, and with branches `concat { | a | b }`.
 
     `branches` is None without braces. A `BranchLoop` among them stands for several.
@@ -152,14 +152,14 @@ class Call(NamedTuple):
     span: Span
 
 
-class Branch(NamedTuple):
+class Branch(Record):
     """`| conv(64, 1x1) -> relu`, one of the parallel ways through a merge."""
 
     body: Body
     span: Span
 
 
-class BranchLoop(NamedTuple):
+class BranchLoop(Record):
     """`for maps in table { | select(maps) -> conv(1, 5x5) }` inside the braces of a merge."""
 
     pattern: Pattern
@@ -168,7 +168,7 @@ class BranchLoop(NamedTuple):
     span: Span
 
 
-class Residual(NamedTuple):
+class Residual(Record):
     """`residual if condition { body } shortcut if condition { body }`.
 
     Without `shortcut` the shortcut is the identity; so it is where its condition is false. Where
@@ -183,7 +183,7 @@ class Residual(NamedTuple):
     span: Span
 
 
-class Repeat(NamedTuple):
+class Repeat(Record):
     """`repeat passes as number { body }`; `number` counts from 0."""
 
     passes: Expression
@@ -192,7 +192,7 @@ class Repeat(NamedTuple):
     span: Span
 
 
-class For(NamedTuple):
+class For(Record):
     """`for pattern in values { body }`."""
 
     pattern: Pattern
@@ -201,7 +201,7 @@ class For(NamedTuple):
     span: Span
 
 
-class If(NamedTuple):
+class If(Record):
     """`if condition { … } else { … }`; `else if` nests."""
 
     condition: Expression
@@ -210,7 +210,7 @@ class If(NamedTuple):
     span: Span
 
 
-class Group(NamedTuple):
+class Group(Record):
     """`{ … }` after a label: a body of its own, so that a path can have a prefix."""
 
     body: Body
@@ -220,7 +220,7 @@ class Group(NamedTuple):
 Step: TypeAlias = Call | Residual | Repeat | For | If | Group
 
 
-class Pattern(NamedTuple):
+class Pattern(Record):
     """`x` or `(i, depth)`; `nested` is None for one name, which `name` then holds."""
 
     name: str
@@ -231,7 +231,7 @@ class Pattern(NamedTuple):
 # ---------------------------------------------------------------- statements
 
 
-class Flow(NamedTuple):
+class Flow(Record):
     """`label: from source -> step -> step`; any of the three may be missing, not all."""
 
     label: Path | None
@@ -240,26 +240,26 @@ class Flow(NamedTuple):
     span: Span
 
 
-class Let(NamedTuple):
+class Let(Record):
     pattern: Pattern
     value: Expression
     span: Span
 
 
-class Default(NamedTuple):
+class Default(Record):
     """`default conv(bias = false), depthwise(pad = same)`."""
 
     calls: tuple[Call, ...]
     span: Span
 
 
-class Assert(NamedTuple):
+class Assert(Record):
     condition: Expression
     message: Expression | None
     span: Span
 
 
-class Claim(NamedTuple):
+class Claim(Record):
     """`claim paper "arXiv:1512.03385" { params == 25.6M within 1% }`."""
 
     kind: str
@@ -268,7 +268,7 @@ class Claim(NamedTuple):
     span: Span
 
 
-class ClaimEntry(NamedTuple):
+class ClaimEntry(Record):
     """One published figure. `output` is the label whose shape is claimed, None for a measure.
 
     `within` is the tolerance in per cent, None for exact.
@@ -280,7 +280,7 @@ class ClaimEntry(NamedTuple):
     span: Span
 
 
-class Aux(NamedTuple):
+class Aux(Record):
     """`aux(weight = 0.3) { … }`: a side branch with its own output, not part of inference."""
 
     label: Path | None
@@ -289,7 +289,7 @@ class Aux(NamedTuple):
     span: Span
 
 
-class Input(NamedTuple):
+class Input(Record):
     """`input image[H, W, 3] default [224, 224, 3] where H % 32 == 0`."""
 
     name: str
@@ -303,7 +303,7 @@ class Input(NamedTuple):
 Statement: TypeAlias = Flow | Let | Default | Assert | Claim | Aux | Input
 
 
-class Body(NamedTuple):
+class Body(Record):
     """What stands between braces."""
 
     documentation: str
@@ -314,7 +314,7 @@ class Body(NamedTuple):
 # ---------------------------------------------------------------- declarations
 
 
-class Parameter(NamedTuple):
+class Parameter(Record):
     """`width`, `stride = 1`, `unit: block`."""
 
     name: str
@@ -323,7 +323,7 @@ class Parameter(NamedTuple):
     span: Span
 
 
-class Block(NamedTuple):
+class Block(Record):
     name: str
     name_span: Span
     parameters: tuple[Parameter, ...]
@@ -331,7 +331,7 @@ class Block(NamedTuple):
     span: Span
 
 
-class Network(NamedTuple):
+class Network(Record):
     name: str
     name_span: Span
     parameters: tuple[Parameter, ...]
@@ -339,7 +339,7 @@ class Network(NamedTuple):
     span: Span
 
 
-class Variant(NamedTuple):
+class Variant(Record):
     """`network resnet50 = resnet(bottleneck, [3, 4, 6, 3]) { claim … }`; its braces hold only
     documentation, claims and assertions."""
 
@@ -352,7 +352,7 @@ class Variant(NamedTuple):
     span: Span
 
 
-class Import(NamedTuple):
+class Import(Record):
     """`import a, b from "blocks.net"`, or `import conv_bn from std`, where `library` is true."""
 
     names: tuple[Name, ...]
@@ -362,7 +362,7 @@ class Import(NamedTuple):
     span: Span
 
 
-class Setting(NamedTuple):
+class Setting(Record):
     """One line of a recipe: `epochs 90`, `augment a -> b`, `weights "f" except top`,
     `unfreeze from block14`."""
 
@@ -374,7 +374,7 @@ class Setting(NamedTuple):
     span: Span
 
 
-class Recipe(NamedTuple):
+class Recipe(Record):
     """`recipe imagenet for mobilenet_v2(classes = 2) { … }`; `phases` are its `then { … }`."""
 
     name: str
@@ -391,7 +391,7 @@ class Recipe(NamedTuple):
 Declaration: TypeAlias = Block | Network | Variant | Import | Recipe | Let
 
 
-class File(NamedTuple):
+class File(Record):
     source: Source
     documentation: str
     declarations: tuple[Declaration, ...]

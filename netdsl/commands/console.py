@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.exits import FINE, PROGRAM_HAS_ERRORS
-from netdsl.render import render, to_json
 from netdsl.terminal import ColorChoice, styled, terminal_width, wants_color
 
 
@@ -39,6 +38,9 @@ class Console:
     def diagnostics(self, diagnostics: Sequence[Diagnostic]) -> int:
         """Show what is wrong with a program; the exit code that follows from it."""
         if diagnostics:
+            # Imported here because most runs have nothing wrong to show.
+            from netdsl.render import render
+
             print(render(diagnostics, color=self.message_color), end="", file=sys.stderr)
         return exit_code(diagnostics)
 
@@ -50,4 +52,7 @@ def exit_code(diagnostics: Sequence[Diagnostic]) -> int:
 
 def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> list[dict[str, object]]:
     """Diagnostics as each command's JSON has them, under `diagnostics`."""
+    # Imported here because most runs have nothing wrong to show.
+    from netdsl.render import to_json
+
     return [to_json(diagnostic) for diagnostic in diagnostics]

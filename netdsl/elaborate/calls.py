@@ -44,6 +44,8 @@ class Calls(Builder):
             fail("not-a-layer", f"`{name}` is {describe(found)}, not a layer", span, help=help)
         if name in SYNONYMS:
             help = f"it is called `{SYNONYMS[name]}` here"
+        elif name in place.file.library.shared_blocks():
+            help = f"write `import {name} from std` at the top of the file"
         else:
             help = did_you_mean(name, (*OPERATORS, *place.file.blocks))
             help = help or "`netdsl list operators` shows them all"

@@ -175,6 +175,7 @@ class GlobalAveragePool(_Global):
         x[N, H, W, C] -> y[N, C]
         flops = H W per channel
 
+    With `keep`, y[N, 1, 1, C].
     Source: Lin, Chen & Yan 2013, arXiv:1312.4400, §3.2.
     """
 
@@ -187,8 +188,10 @@ class GlobalAveragePool(_Global):
 class GlobalMaxPool(_Global):
     """Keep the largest value of each channel over the whole image.
 
-    x[N, H, W, C] -> y[N, C]
-    flops = H W comparisons per channel
+        x[N, H, W, C] -> y[N, C]
+        flops = H W comparisons per channel
+
+    With `keep`, y[N, 1, 1, C].
     """
 
     name = "globalmaxpool"
@@ -237,8 +240,10 @@ class AdaptiveAveragePool(_Adaptive):
 class AdaptiveMaxPool(_Adaptive):
     """Keep the largest value of each bin of an image of the given size.
 
-    x[N, H, W, C] -> y[N, n, m, C]       bins as of adaptiveavgpool
-    flops = 1 comparison per input element
+        x[N, H, W, C] -> y[N, n, m, C]       bins as of adaptiveavgpool
+        flops = 1 comparison per input element
+
+    As PyTorch's AdaptiveMaxPool2d.
     """
 
     name = "adaptivemaxpool"

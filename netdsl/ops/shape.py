@@ -114,7 +114,9 @@ class Upsample(_Moving):
 class Pad(_Moving):
     """Put pixels around the image.
 
-    x[N, H, W, C] -> y[N, H + 2P, W + 2P, C]
+        x[N, H, W, C] -> y[N, H + 2P, W + 2P, C]
+
+    Convolutions pad with zeros by themselves; `mode` gives other values.
     """
 
     name = "pad"
@@ -157,7 +159,10 @@ class Pad(_Moving):
 class Crop(_Moving):
     """Cut pixels off the image.
 
-    x[N, H, W, C] -> y[N, H - 2P, W - 2P, C]
+        x[N, H, W, C] -> y[N, H - 2P, W - 2P, C]
+
+    The U-Net of the paper crops so what it joins.
+    Source: Ronneberger, Fischer & Brox 2015, arXiv:1505.04597, §2.
     """
 
     name = "crop"
@@ -190,7 +195,9 @@ class Crop(_Moving):
 class Select(_Moving):
     """Take some channels, in the order given.
 
-    x[N, H, W, C] -> y[N, H, W, n]
+        x[N, H, W, C] -> y[N, H, W, n]
+
+    A channel may be taken more than once.
     """
 
     name = "select"
