@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from netdsl import syntax
 from netdsl.bind import Given
 from netdsl.diagnostics import Diagnostic, did_you_mean
 from netdsl.network import Network, complete_networks, has_errors, load_network, prove_network
@@ -22,6 +23,24 @@ class Verdict(NamedTuple):
 def check_file(file: ProgramFile, settings: dict[str, Given]) -> tuple[Verdict, ...]:
     """Check each network of a file that isn't a template; settings go to those that take them."""
     return tuple(check_network(file, name, settings) for name in complete_networks(file))
+
+
+def check_templates(file: ProgramFile) -> tuple[Diagnostic, ...]:
+    """Claims that nobody checks, because their network is only a template for variants."""
+    complete = complete_networks(file)
+    return tuple(
+        Diagnostic(
+            "claim-unchecked",
+            f"this claim is never checked: `{name}` needs arguments, so it is no network by itself",
+            statement.span,
+            help=f"put it into the braces of a variant: `network NAME = {name}(…) {{ claim … }}`",
+            severity="warning",
+        )
+        for name, declaration in file.networks.items()
+        if name not in complete and declaration.body is not None
+        for statement in declaration.body.statements
+        if isinstance(statement, syntax.Claim)
+    )
 
 
 def check_network(file: ProgramFile, name: str, settings: dict[str, Given]) -> Verdict:

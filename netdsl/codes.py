@@ -79,6 +79,7 @@ CODES: dict[str, str] = {
     # costs, claims and budgets
     "assertion-failed": "an assertion is false",
     "claim-differs": "the network has other figures than its source",
+    "claim-unchecked": "a claim stands in a network that is only a template for variants",
     "claim-form": "a claim's tolerance stands beside something that is no equality",
     # recipes
     "rate-missing": "neither the optimizer nor the schedule gives a learning rate",

@@ -60,7 +60,9 @@ def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
     # Imported here because only a failing program pays for it.
     from difflib import get_close_matches
 
-    near = get_close_matches(name, known, n=1, cutoff=0.65)
+    # What begins alike may be an abbreviation; the rest must be nearer to be meant.
+    near = [each for each in get_close_matches(name, known, n=3) if each[:1] == name[:1]]
+    near += get_close_matches(name, known, n=1, cutoff=0.7)
     if near:
         return f"did you mean `{near[0]}`?"
     if 0 < len(known) <= 12:

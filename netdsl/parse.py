@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,27 @@ def parse(source: Source) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
 
 
 def make_tables() -> str:
-    """The parser's tables as JSON, from the grammar."""
+    """The parser's tables as JSON, from the grammar.
+
+    Lark numbers states as its sets come, so two runs may differ; `grammar` tells which text the
+    tables are of.
+    """
+    grammar = GRAMMAR.read_text("utf-8")
     parser = lark.Lark(
-        GRAMMAR.read_text("utf-8"),
+        grammar,
         parser="lalr",
         lexer="basic",
         keep_all_tokens=True,
         maybe_placeholders=False,
     )
     data, memo = parser.memo_serialize([TerminalDef, Rule])
-    return json.dumps({"data": data, "memo": memo}, separators=(",", ":"), sort_keys=True) + "\n"
+    tables = {"grammar": digest(grammar), "lark": lark.__version__, "data": data, "memo": memo}
+    return json.dumps(tables, separators=(",", ":"), sort_keys=True) + "\n"
+
+
+def digest(text: str) -> str:
+    """A fingerprint of a grammar."""
+    return f"{len(text)} {zlib.crc32(text.encode()):08x}"
 
 
 def _parser() -> lark.Lark:

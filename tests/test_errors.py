@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netdsl.check import check_file, check_recipes
+from netdsl.check import check_file, check_recipes, check_templates
 from netdsl.codes import CODES
 from netdsl.network import has_errors, load_file, read_settings
 from netdsl.render import render
@@ -31,7 +31,7 @@ def diagnose(path: Path):
     settings, diagnostics = read_settings(texts, file)
     for verdict in check_file(file, settings) if not diagnostics else ():
         diagnostics += verdict.diagnostics
-    return diagnostics + check_recipes(file)
+    return diagnostics + check_templates(file) + check_recipes(file)
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)

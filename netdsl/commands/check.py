@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netdsl.check import check_file, check_network, check_recipes
+from netdsl.check import check_file, check_network, check_recipes, check_templates
 from netdsl.commands import options
 from netdsl.commands.console import Console, diagnostics_json, exit_code
 from netdsl.commands.loading import open_program
@@ -95,4 +95,4 @@ def _check(
                 "summary": summary,
             }
         )
-    return diagnostics + check_recipes(file)
+    return diagnostics + check_templates(file) + check_recipes(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from netdsl import syntax
 from netdsl.codes import CODES
 from netdsl.commands import options
 from netdsl.commands.console import Console
@@ -55,13 +56,25 @@ def command(what: str, output_format: str, console: Console) -> int:
     if output_format == "json":
         console.json(rows)
         return 0
-    columns = list(rows[0]) if rows else []
-    widths = {key: max(len(row[key]) for row in rows) for key in columns[:-1]}
-    for row in rows:
-        cells = [row[key].ljust(widths.get(key, 0)) for key in columns]
-        line = "  ".join(cells).rstrip()
-        console.data(line if len(line) <= console.width else line[: console.width - 1] + "…")
+    for line in _lines(rows, console.width):
+        console.data(line)
     return 0
+
+
+def _lines(rows: list[dict[str, str]], width: int) -> list[str]:
+    """Rows in columns; where the last would have no room, it gets lines of its own."""
+    columns = list(rows[0]) if rows else []
+    widths = [max(len(row[key]) for row in rows) for key in columns[:-1]]
+    found = []
+    for row in rows:
+        *cells, last = (row[key] for key in columns)
+        if sum(widths) > width // 2:
+            found.append("  ".join(cells).rstrip())
+            found += [f"    {last}"] if last else []
+        else:
+            padded = [cell.ljust(size) for cell, size in zip(cells, widths, strict=True)]
+            found.append("  ".join([*padded, last]).rstrip())
+    return found
 
 
 def _shipped() -> list[dict[str, str]]:
@@ -79,9 +92,13 @@ def _shipped() -> list[dict[str, str]]:
 
 
 def _about(file: ProgramFile, name: str) -> str:
-    """The first line of a network's documentation, or else of its file's."""
-    body = file.networks[name].body
+    """The first line of a network's documentation; else what it is a variant of, or its file's."""
+    declaration = file.networks[name]
+    body = declaration.body
     own = "" if body is None else body.documentation
+    if not own and isinstance(declaration, syntax.Variant):
+        arguments = ", ".join(argument.span.text for argument in declaration.arguments)
+        return f"{declaration.base}({arguments})"
     return _first_line(own or file.tree.documentation)
 
 

@@ -8,6 +8,7 @@ from netdsl.emit.layout import Each, Path
 from netdsl.emit.printer import (
     WIDTH,
     Bracket,
+    Choice,
     Context,
     Doc,
     Generator,
@@ -128,16 +129,15 @@ class Constructor:
         if len(leaves) == 1 and len(leaves[0].path) == depth:
             (leaf,) = leaves
             if leaf.conditions:
-                text = f"{one_line(leaf.layout)} if {' and '.join(leaf.conditions)} else None"
-                return text
+                return Choice(leaf.layout, " and ".join(leaf.conditions))
             return leaf.layout
-        parts = list(dict.fromkeys(leaf.path[depth] for leaf in leaves))
-        if isinstance(parts[0], Each):
-            return self._list(parts[0], leaves, depth)
-        inside = [
-            (part, self._build([leaf for leaf in leaves if leaf.path[depth] == part], depth + 1))
-            for part in parts
-        ]
+        parts: dict[str | Each, list[Leaf]] = {}
+        for leaf in leaves:
+            parts.setdefault(leaf.path[depth], []).append(leaf)
+        first = next(iter(parts))
+        if isinstance(first, Each):
+            return self._list(first, leaves, depth)
+        inside = [(part, self._build(held, depth + 1)) for part, held in parts.items()]
         if self.owner.is_list(leaves[0].path[:depth]):
             listed = Bracket("[", tuple(("", layout) for _, layout in inside), "]")
             return Bracket("nnx.List(", (("", listed),), ")")
@@ -155,22 +155,26 @@ class Constructor:
         kept.columns = [column for column in variables.columns if mentions(text, column[0])]
         rows = kept.rows(stored=False)
         if rows is None:
-            clause = f"for _ in range({said(kept.count(stored=False))})"
-        else:
-            names = [name for name, _ in kept.columns]
-            shown = rows.text if isinstance(rows, Text) else runs(rows)
-            clause = f"for {', '.join(names)} in {shown}"
-            widest = max(map(len, clause.replace(" + ", "\n+ ").split("\n")))
-            if widest > WIDTH - 12 and not isinstance(rows, Text):
-                clause = self._named_rows(str(leaves[0].path[0]), names, rows)
-        return Generator("nnx.List(", element, clause, ")")
+            count = said(kept.count(stored=False))
+            return Generator("nnx.List(", element, "_", f"range({count})", ")")
+        targets = ", ".join(name for name, _ in kept.columns)
+        if isinstance(rows, Text):
+            return Generator("nnx.List(", element, targets, rows.text, ")")
+        shown = runs(rows)
+        widest = max(map(len, f"for {targets} in {shown}".replace(" + ", "\n+ ").split("\n")))
+        if widest > WIDTH - 12:
+            shown = self._named_rows(str(leaves[0].path[0]), rows)
+        elif " + " not in shown and " * " not in shown:
+            listed = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
+            return Generator("nnx.List(", element, targets, listed, ")")
+        return Generator("nnx.List(", element, targets, shown, ")")
 
-    def _named_rows(self, attribute: str, used: list[str], rows: list[Any]) -> str:
-        """Give rows too long for their place a name; the clause that uses it."""
+    def _named_rows(self, attribute: str, rows: list[Any]) -> str:
+        """Give rows too long for their place a name."""
         name = unused(f"{attribute}_rows", set(self.owner.parameters.arguments))
         table = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
         self.statements += lines(8, f"{name} = ", table)
-        return f"for {', '.join(used)} in {name}"
+        return name
 
 
 def condition_text(slot: Slot, item: If, frame: Frame, *, stored: bool) -> str:

@@ -131,6 +131,8 @@ class Forward:
             and not any(mentions(each.text, name) for each in self.pending.values())
         ]
         fits = self.indent + len(f"{hint} = {value.text}") <= WIDTH
+        if hint in free and fits:
+            return hint
         if hint and hint not in self.holders and fits:
             return unused(hint, self._taken())
         inside = [name for name in free if mentions(value.text, name) and len(name) == 1]
@@ -238,16 +240,21 @@ class Forward:
         # The longest of the names that it may go under.
         return self.indent + len("shortcut = ") + len(text) > WIDTH
 
-    def _written(self, refs: tuple[Ref, ...], values: list[Value]) -> list[Value]:
+    def _written(
+        self, refs: tuple[Ref, ...], values: list[Value], hints: tuple[str, ...] = ()
+    ) -> list[Value]:
         """The same values, each under a variable; their uses are taken already."""
         refs = tuple(self._true(ref) for ref in refs)
+        if not hints:
+            many = len(refs) > 2
+            hints = tuple(f"branch{number}" if many else "" for number in range(1, len(refs) + 1))
         for ref, value in zip(refs, values, strict=True):
             self.uses[ref] += 1  # Until all are written, none may take another's variable.
             if not value.variable:
                 self.pending[ref] = value
-        for number, (ref, value) in enumerate(zip(refs, values, strict=True)):
+        for ref, value, hint in zip(refs, values, hints, strict=True):
             if not value.variable:
-                self._assign(ref, value, f"branch{number + 1}" if len(refs) > 2 else "")
+                self._assign(ref, value, hint)
         for ref in refs:
             self.uses[ref] -= 1
         return [self.values[ref] for ref in refs]
@@ -321,24 +328,29 @@ class Forward:
             (body,) = self._written((body_ref,), [body])
         self.uses[body_ref] += 1  # The shortcut must leave the body's variable alone.
         if item.shortcut is None:
-            shortcut = self._take(item.input)
+            shortcut_ref = item.input
         elif projects:
             self._run(item.shortcut, frame)
-            shortcut = self._take(item.shortcut_result)
+            shortcut_ref = item.shortcut_result
         else:
-            shortcut = self._chosen(item, frame)
-        text = f"{body.text} + {shortcut.text}"
-        if self._too_long(text) and not shortcut.variable:
-            self._write("shortcut", shortcut.text)
-            text = f"{body.text} + shortcut"
+            shortcut_ref = self._chosen(item, frame)
+        shortcut = self._take(shortcut_ref)
+        condition = said(frame.resolve(item.adds, stored=True)) if adds is None else ""
+
+        def added() -> str:
+            text = f"{body.text} + {shortcut.text}"
+            return f"{text} if {condition} else {body.text}" if condition else text
+
+        if self._too_long(added()):
+            (shortcut,) = self._written((shortcut_ref,), [shortcut], ("shortcut",))
+        if self._too_long(added()):
+            body, shortcut = self._written((body_ref, shortcut_ref), [body, shortcut])
+        text = added()
         self.uses[body_ref] -= 1
-        if adds is None:
-            condition = said(frame.resolve(item.adds, stored=True))
-            text = f"{text} if {condition} else {body.text}"
         self._define(item.ref, Value(text, NESTED_CALLS if adds is None else 1), "")
 
-    def _chosen(self, item: Residual, frame: Parameters | LoopVariables) -> Value:
-        """A shortcut that is projected in some calls only."""
+    def _chosen(self, item: Residual, frame: Parameters | LoopVariables) -> Ref:
+        """Write down a shortcut that is projected in some calls only."""
         assert item.shortcut is not None
         condition = said(frame.resolve(item.projects, stored=True))
         statements, self.statements = self.statements, []
@@ -349,14 +361,19 @@ class Forward:
         projected = self._take(item.shortcut_result)
         plain = self._take(item.input)
         text = f"{projected.text} if {condition} else {plain.text}"
-        if not inside and not self._too_long(f"shortcut = {text}"):
-            self._write("shortcut", text)
+        name = self._variable(Value(""), "shortcut")
+        if not inside and not self._too_long(text):
+            self._write(name, text)
         else:
-            self._write("shortcut", plain.text)
+            self._write(name, plain.text)
             self.statements.append(f"{' ' * self.indent}if {condition}:")
             self.statements += inside
-            self.statements.append(f"{' ' * (self.indent + 4)}shortcut = {projected.text}")
-        return Value("shortcut", variable=True)
+            self.statements.append(f"{' ' * (self.indent + 4)}{name} = {projected.text}")
+        ref = ("<shortcut>", *item.ref)
+        self.values[ref] = Value(name, variable=True)
+        self.holders[name] = ref
+        self.uses[ref] = 1
+        return ref
 
     def _loop(self, item: Loop, frame: Parameters | LoopVariables) -> None:
         name = self._own(item.input)
@@ -479,12 +496,25 @@ class Forward:
         if self.side or long:
             results = self._written(self.owner.results, results)
         texts = [each.text for each in results]
+        result = ", ".join(texts)
+        if len(texts) > 1 and len(f"        return {result}") > WIDTH:
+            result = self._named("outputs", texts)
         if self.side:
-            result = texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
-            side = ", ".join(self.side) + ("," if len(self.side) == 1 else "")
+            first = f"({result})" if "," in result else result
+            side = f"({', '.join(self.side)}{',' if len(self.side) == 1 else ''})"
+            if len(f"            return {first}, {side}") > WIDTH:
+                first = result = self._named("outputs", texts) if "," in result else result
+                side = self._named("side", self.side)
             self.statements.append("        if train:")
-            self.statements.append(f"            return {result}, ({side})")
-        self.statements.append(f"        return {', '.join(texts)}")
+            self.statements.append(f"            return {first}, {side}")
+        self.statements.append(f"        return {result}")
+
+    def _named(self, hint: str, texts: list[str]) -> str:
+        """A variable for a tuple too long for its line."""
+        name = unused(hint, self._taken())
+        whole = Bracket("(", tuple(("", each) for each in texts), ")")
+        self.statements += lines(8, f"{name} = ", whole)
+        return name
 
 
 def _constant(values: tuple[object, ...]) -> bool | None:

@@ -105,7 +105,12 @@ class Layout:
         self.rolling: set[tuple[int, int]] = set()
         if owner.input is not None:
             self.names[owner.input] = START
-        self.labels = {node: label.rpartition(".")[2] for label, node in graph.labels.items()}
+        own = ".".join((*owner.path, ""))
+        self.labels = {
+            node: label.removeprefix(own)
+            for label, node in graph.labels.items()
+            if label.startswith(own) and "." not in label.removeprefix(own)
+        }
         self.items = tuple(self._items(owner.items))
         outputs = (
             [owner.output]

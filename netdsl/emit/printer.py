@@ -129,15 +129,27 @@ class Bracket(NamedTuple):
 
 
 class Generator(NamedTuple):
-    """`opening element clause closing`, where the clause is `for … in …`."""
+    """`opening element for targets in rows closing`."""
 
     opening: str
     element: Doc
-    clause: str
+    targets: str
+    rows: Doc
     closing: str
 
+    @property
+    def clause(self) -> str:
+        return f"for {self.targets} in {one_line(self.rows)}"
 
-Doc: TypeAlias = str | Bracket | Generator
+
+class Choice(NamedTuple):
+    """`value if condition else None`."""
+
+    value: Doc
+    condition: str
+
+
+Doc: TypeAlias = str | Bracket | Generator | Choice
 """Code that may be laid out over several lines."""
 
 
@@ -157,8 +169,10 @@ def one_line(layout: Doc) -> str:
         case Bracket(opening, items, closing):
             inside = ", ".join(prefix + one_line(item) for prefix, item in items)
             return f"{opening}{inside}{closing}"
-        case Generator(opening, element, clause, closing):
-            return f"{opening}{one_line(element)} {clause}{closing}"
+        case Generator(opening, element, _, _, closing):
+            return f"{opening}{one_line(element)} {layout.clause}{closing}"
+        case Choice(value, condition):
+            return f"{one_line(value)} if {condition} else None"
         case str():
             return layout
 
@@ -169,6 +183,9 @@ def lines(indent: int, prefix: str, layout: Doc, suffix: str = "") -> list[str]:
     line = f"{space}{prefix}{one_line(layout)}{suffix}"
     if len(line) <= WIDTH or isinstance(layout, str):
         return [line]
+    if isinstance(layout, Choice):
+        value = lines(indent, prefix, layout.value)
+        return [*value, f"{space}if {layout.condition}", f"{space}else None{suffix}"]
     if isinstance(layout, Generator):
         whole = f"{space}    {one_line(layout.element)} {layout.clause}"
         if len(whole) <= WIDTH:
@@ -176,13 +193,13 @@ def lines(indent: int, prefix: str, layout: Doc, suffix: str = "") -> list[str]:
         return [
             f"{space}{prefix}{layout.opening}",
             *lines(indent + 4, "", layout.element),
-            *_clause(indent + 4, layout.clause),
+            *_clause(indent + 4, layout),
             f"{space}{layout.closing}{suffix}",
         ]
     inside = [item_prefix + one_line(item) for item_prefix, item in layout.items]
     together = f"{space}    {', '.join(inside)}"
     # Arguments may share a line; the elements of a list that is broken up never do.
-    if len(together) <= WIDTH and layout.opening not in ("[", "{"):
+    if len(together) <= WIDTH and layout.opening not in ("[", "{", "("):
         return [f"{space}{prefix}{layout.opening}", together, f"{space}{layout.closing}{suffix}"]
     found = [f"{space}{prefix}{layout.opening}"]
     for item_prefix, item in layout.items:
@@ -190,12 +207,12 @@ def lines(indent: int, prefix: str, layout: Doc, suffix: str = "") -> list[str]:
     return [*found, f"{space}{layout.closing}{suffix}"]
 
 
-def _clause(indent: int, clause: str) -> list[str]:
-    """A `for`, broken before its `+` signs where it is too long."""
+def _clause(indent: int, layout: Generator) -> list[str]:
+    """A `for`, broken in its list or before its `+` signs where it is too long."""
     space = " " * indent
-    if indent + len(clause) <= WIDTH:
-        return [space + clause]
-    first, *others = clause.split(" + ")
+    if indent + len(layout.clause) <= WIDTH or isinstance(layout.rows, Bracket):
+        return lines(indent, f"for {layout.targets} in ", layout.rows)
+    first, *others = layout.clause.split(" + ")
     return [space + first, *(f"{space}+ {each}" for each in others)]
 
 

@@ -24,8 +24,12 @@ class Text(NamedTuple):
 class Parameter:
     """A constructor parameter, with its value in each call."""
 
-    def __init__(self, name: str, values: tuple[Any, ...], *, keyword_only: bool) -> None:
+    def __init__(
+        self, name: str, values: tuple[Any, ...], *, keyword_only: bool, hint: str = ""
+    ) -> None:
         self.name = name
+        self.hint = hint
+        """What it was made for; "" for an argument of the block, which may stand for anything."""
         self.values = values
         self.keyword_only = keyword_only
         self.stored = False
@@ -64,7 +68,7 @@ class Parameters:
             return None
         if all(alike(value, known[0]) for value in known):
             return known[0]
-        found = self._parameter(slot.values) or self._argument(slot.values)
+        found = self._parameter(slot) or self._argument(slot.values)
         if found is not None:
             return self._use(found, stored)
         if slot.hint.startswith("with_"):
@@ -78,7 +82,8 @@ class Parameters:
         if multiple is not None:
             factor, parameter = multiple
             return Text(f"{factor} * {self._use(parameter, stored).text}")
-        parameter = Parameter(self._new_name(slot.hint), slot.values, keyword_only=True)
+        name = self._new_name(slot.hint)
+        parameter = Parameter(name, slot.values, keyword_only=True, hint=slot.hint)
         self.made.append(parameter)
         return self._use(parameter, stored)
 
@@ -99,11 +104,15 @@ class Parameters:
         """The attribute that keeps a parameter."""
         return unused(parameter.name, self.attributes)
 
-    def _parameter(self, values: tuple[Any, ...]) -> Parameter | None:
+    def _parameter(self, slot: Slot) -> Parameter | None:
+        is_condition = all(value is ABSENT or isinstance(value, bool) for value in slot.values)
         for parameter in self.made:
-            if compatible(parameter.values, values):
+            # Two conditions that happen to agree in all calls are two, and read as such.
+            if is_condition and parameter.hint not in ("", slot.hint):
+                continue
+            if compatible(parameter.values, slot.values):
                 # Where one call doesn't reach the one slot, the other's value serves both.
-                parameter.values = joined(parameter.values, values)
+                parameter.values = joined(parameter.values, slot.values)
                 return parameter
         return None
 
