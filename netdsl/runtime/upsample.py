@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def upsample(x: jax.Array, *, scale: tuple[int, int], method: str) -> jax.Array:
-    """Repeat pixels ("nearest"), or blend those around a new one's centre ("bilinear")."""
+    """Repeat pixels ("nearest"), or blend those around each centre ("bilinear")."""
     if method == "nearest":
         return jnp.repeat(jnp.repeat(x, scale[0], axis=1), scale[1], axis=2)
     batch, height, width, channels = x.shape
