@@ -17,7 +17,6 @@ stands for m times its `unit`, which makes such divisions exact and prints back 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
@@ -131,17 +130,18 @@ class Expression:
         text = ""
         # Highest powers first, the constant last.
         for monomial, coefficient in sorted(self.terms, key=lambda term: -_degree(term[0])):
-            factor = Fraction(coefficient)
+            bottom = 1
             names = []
             for atom, power in monomial:
                 if isinstance(atom, Symbol):
-                    factor /= atom.multiple**power
+                    bottom *= atom.multiple**power
                 names.append(_print(atom) + (f"^{power}" if power > 1 else ""))
-            sign = "-" if factor < 0 else "+"
-            top, bottom = abs(factor.numerator), factor.denominator
+            sign = "-" if coefficient < 0 else "+"
+            shared = gcd(coefficient, bottom)
+            top, bottom = abs(coefficient) // shared, bottom // shared
             product = " ".join(([str(top)] if top != 1 or not names else []) + names)
             product += f"/{bottom}" if bottom != 1 else ""
-            text += f" {sign} {product}" if text else ("-" if factor < 0 else "") + product
+            text += f" {sign} {product}" if text else ("-" if coefficient < 0 else "") + product
         return text
 
 

@@ -6,7 +6,6 @@ method made of it. Methods never raise; a mistake in a literal goes to `diagnost
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from lark import Token
@@ -104,13 +103,20 @@ class TreeBuilder:
             return 0
         if token.type == "INT":
             return int(text) * factor
-        _, _, exponent = text.lower().partition("e")
+        mantissa, _, exponent = text.lower().partition("e")
         if exponent and abs(int(exponent)) > 300:
             self.mistake("number-too-long", "an exponent goes from -300 to 300", token)
             return 0.0
-        exact = Fraction(text) * factor
-        # 25.6M is a whole number, so that it compares exactly; 1e3 is one as little as in Python.
-        return int(exact) if factor > 1 and exact.denominator == 1 else float(exact)
+        if factor == 1:
+            return float(text)
+        # 25.6M is a whole number, so that it compares exactly.
+        whole, _, decimals = mantissa.partition(".")
+        scale = int(exponent or 0) - len(decimals)
+        digits = int(whole + decimals) * factor
+        power: int = 10 ** abs(scale)
+        if scale >= 0:
+            return digits * power
+        return digits // power if digits % power == 0 else digits / power
 
     def text(self, token: Token) -> str:
         inner = token[1:-1]
