@@ -108,9 +108,9 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
             return _name(name, span, scope)
         case syntax.Path():
             return _template(expression, scope)
-        case syntax.Sequence(items, span):
+        case syntax.Sequence(items, is_tuple):
             values = [evaluate(item, scope) for item in items]
-            return tuple(values) if span.text.startswith("(") else values
+            return tuple(values) if is_tuple else values
         case syntax.Unary(operator, operand, span):
             return _unary(operator, evaluate(operand, scope), span)
         case syntax.Binary():

@@ -80,13 +80,16 @@ def _whole(value: object, span: Span) -> int:
 
 def _multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, int]:
     """The divisors that `H % 16 == 0 and …` promises, by name."""
-    match where:
-        case syntax.Binary("and", left, right, _):
-            return _multiples(left, scope) | _multiples(right, scope)
-        case syntax.Comparison(
-            syntax.Binary("%", syntax.Name(name), divisor, _), (("==", syntax.Constant(0)),), _
-        ):
-            value = evaluate(divisor, scope)
-            if isinstance(value, int) and value > 0:
-                return {name: value}
-    return {}
+    multiples: dict[str, int] = {}
+    pending = [where]
+    while pending:
+        match pending.pop():
+            case syntax.Binary("and", left, right, _):
+                pending += (right, left)
+            case syntax.Comparison(
+                syntax.Binary("%", syntax.Name(name), divisor, _), (("==", syntax.Constant(0)),), _
+            ):
+                value = evaluate(divisor, scope)
+                if isinstance(value, int) and value > 0:
+                    multiples[name] = value
+    return multiples

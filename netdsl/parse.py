@@ -1,8 +1,8 @@
-"""Turn a text into the syntax tree, with `netdsl.tree`; these two files alone know Lark.
+"""Turn a text into the syntax tree, with `netdsl.tokens` and `netdsl.tree`: only these know Lark.
 
-The tokens of Lark's basic lexer pass a filter for newlines, then feed an LALR(1) parser whose
-callbacks build the records bottom-up, so that no depth of nesting recurses. After a mistake the
-parser goes on at the next statement; a tree is only returned where there was none.
+The tokens that mean something are fed, one by one, to Lark's LALR(1) engine, whose callbacks build
+the records bottom-up, so that no depth of nesting recurses. After a mistake the parser goes on at
+the next statement; a tree is only returned where there was none.
 
 Building the parser's tables takes ten times as long as loading them, so they are shipped as data
 (`grammar/tables.json`, made by `python -m netdsl.parse`); a test compares them with the grammar.
@@ -11,386 +11,404 @@ Building the parser's tables takes ten times as long as loading them, so they ar
 from __future__ import annotations
 
 import json
-import threading
-import zlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lark
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
-from lark.grammar import Rule
-from lark.lexer import TerminalDef
+from lark.common import LexerConf
+from lark.exceptions import UnexpectedToken
+from lark.grammar import NonTerminal, Rule, Symbol, Terminal
+from lark.lexer import BasicLexer, PatternRE, PatternStr, TerminalDef
+from lark.parsers.lalr_analysis import Action, IntParseTable, Reduce, Shift
+from lark.parsers.lalr_parser_state import ParseConf, ParserState
 
 from netdsl import syntax
-from netdsl.diagnostics import Diagnostic, Label, did_you_mean
+from netdsl.diagnostics import Diagnostic
+from netdsl.expected import unexpected
 from netdsl.grammar import __file__ as _GRAMMAR_FILE
 from netdsl.limits import LIMITS
-from netdsl.source import Source, Span, printable
-from netdsl.tree import TreeBuilder
+from netdsl.source import Source, Span
+from netdsl.tokens import BAD, DECLARATIONS, balanced, significant, split
+from netdsl.tree import Children, TreeBuilder
 
 _FOLDER = Path(str(_GRAMMAR_FILE)).parent
 GRAMMAR = _FOLDER / "net.lark"
 TABLES = _FOLDER / "tables.json"
 
-# The callbacks belong to the one parser that is loaded, and hold the text being parsed.
-_LOCK = threading.Lock()
-_BUILDER = TreeBuilder()
-_loaded: lark.Lark | None = None
+_START = "start"
+_END = "$END"
+_DEEP = "nesting-too-deep"
 
 
 def parse(source: Source) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
     """The syntax tree of a text; None where it has mistakes, each of which is reported."""
-    with _LOCK:
-        tokens, mistakes = _tokens(source)
-        if not mistakes:
-            mistakes = _unbalanced(tokens, source)
-        if mistakes:
-            return None, tuple(mistakes)
-        _BUILDER.begin(source)
-        tree, mistakes = _feed(_significant(tokens), source)
-        mistakes += _BUILDER.diagnostics
-        mistakes.sort(key=lambda each: each.span.start)
-        return (None if mistakes else tree), tuple(mistakes)
+    language = _language()
+    tokens, mistakes = split(source, language.lexer)
+    tokens, unmatched, doubtful = balanced(tokens, source)
+    mistakes += unmatched
+    builder = TreeBuilder(source)
+    tree: syntax.File | None = None
+    if len(mistakes) < LIMITS.errors and not any(each.code == _DEEP for each in mistakes):
+        parser = _Parser(language, builder, source, list(significant(tokens)))
+        tree = parser.run()
+        # What follows a bracket that is never closed is read otherwise than it is meant.
+        mistakes += (
+            each
+            for each in parser.mistakes + builder.diagnostics
+            if not any(start <= each.span.start < end for start, end in doubtful)
+        )
+    if tree is not None and not mistakes:
+        mistakes += _too_deep(tree)
+    mistakes.sort(key=lambda each: each.span.start)
+    if any(each.code == "unterminated-string" and each.span.text == '"""' for each in mistakes):
+        # Where quotes are missing or too many, texts are read as code from there on.
+        del mistakes[1:-1]
+    return (None if mistakes else tree), tuple(mistakes[: LIMITS.errors])
 
 
 # ---------------------------------------------------------------- tables
 
 
-def make_tables() -> str:
-    """The parser's tables as JSON, from the grammar.
+class _Language(NamedTuple):
+    """What the grammar says, in the form in which Lark's engine runs it."""
 
-    Lark numbers states as its sets come, so two runs may differ; `grammar` tells which text the
-    tables are of.
-    """
-    grammar = GRAMMAR.read_text("utf-8")
-    parser = lark.Lark(
-        grammar,
+    lexer: BasicLexer
+    table: IntParseTable
+    rules: tuple[Rule, ...]
+    words: dict[str, str]
+    """The text of each terminal that has only one."""
+
+
+_loaded: _Language | None = None
+
+
+def make_tables() -> str:
+    """The parser's tables as JSON, from the grammar: the same text on every machine."""
+    parser: Any = lark.Lark(
+        GRAMMAR.read_text("utf-8"),
         parser="lalr",
         lexer="basic",
         keep_all_tokens=True,
         maybe_placeholders=False,
     )
-    data, memo = parser.memo_serialize([TerminalDef, Rule])
-    tables = {"grammar": digest(grammar), "lark": lark.__version__, "data": data, "memo": memo}
-    return json.dumps(tables, separators=(",", ":"), sort_keys=True) + "\n"
+    table = parser.parser.parser._parse_table
+    terminals = sorted(
+        (
+            each.name,
+            each.pattern.type,
+            each.pattern.value,
+            each.priority,
+            *(each.pattern.min_width, min(each.pattern.max_width, 1 << 16)),
+        )
+        for each in parser.terminals
+    )
+    symbols = sorted({name for actions in table.states.values() for name in actions})
+    rules = sorted({rule for rule in parser.rules}, key=str)
+    # Lark numbers states as sets happen to be ordered: number them as they are reached instead.
+    states = [table.start_states[_START]]
+    numbers = {states[0]: 0}
+    for state in states:
+        actions = table.states[state]
+        for name in sorted(actions):
+            action, target = actions[name]
+            if action is Shift and target not in numbers:
+                numbers[target] = len(states)
+                states.append(target)
+    rows = []
+    for state in states:
+        row: list[int] = []
+        for name, (action, target) in sorted(table.states[state].items()):
+            number = numbers[target] if action is Shift else ~rules.index(target)
+            row += symbols.index(name), number
+        rows.append(row)
+    parts = {
+        "terminals": terminals,
+        "ignored": sorted(parser.ignore_tokens),
+        "symbols": symbols,
+        "rules": [[rule.origin.name, *(each.name for each in rule.expansion)] for rule in rules],
+        "end": [numbers[table.end_states[_START]]],
+        "states": rows,
+    }
+    lines = (
+        f"{json.dumps(name)}:[\n"
+        + ",\n".join(json.dumps(each, separators=(",", ":")) for each in part)
+        + "\n]"
+        for name, part in parts.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def digest(text: str) -> str:
-    """A fingerprint of a grammar."""
-    return f"{len(text)} {zlib.crc32(text.encode()):08x}"
-
-
-def _parser() -> lark.Lark:
+def _language() -> _Language:
     global _loaded
     if _loaded is None:
-        tables = json.loads(TABLES.read_text("utf-8"))
-        # JSON has only texts for keys; Lark's references are numbers.
-        memo = {int(key): value for key, value in tables["memo"].items()}
-        table = tables["data"]["parser"]["parser"]
-        table["tokens"] = {int(key): value for key, value in table["tokens"].items()}
-        table["states"] = {
-            int(state): {int(token): action for token, action in actions.items()}
-            for state, actions in table["states"].items()
-        }
-        # Lark has no public way in for tables that are not pickled, nor a typed one.
-        lark_class: Any = lark.Lark
-        _loaded = lark_class._load_from_dict(tables["data"], memo, transformer=_BUILDER)
+        _loaded = _load(json.loads(TABLES.read_text("utf-8")))
     return _loaded
 
 
-# ---------------------------------------------------------------- tokens
+def _load(tables: dict[str, Any]) -> _Language:
+    terminals = []
+    words = {}
+    for name, kind, text, priority, *width in tables["terminals"]:
+        if kind == "str":
+            words[name] = text
+            terminals.append(TerminalDef(name, PatternStr(text), priority))
+        else:
+            pattern = PatternRE(text)
+            pattern._width = width  # Else Lark takes each expression apart to find it.
+            terminals.append(TerminalDef(name, pattern, priority))
+    settings = LexerConf(terminals, re, tables["ignored"], skip_validation=True)
 
-
-def _tokens(source: Source) -> tuple[list[lark.Token], list[Diagnostic]]:
-    """All tokens, newlines included, and what can't be one."""
-    tokens: list[lark.Token] = []
-    mistakes: list[Diagnostic] = []
-    thread: Any = _parser().parse_interactive(source.text).lexer_thread
-    counter = thread.state.line_ctr
-    while len(mistakes) < LIMITS.errors:
-        try:
-            tokens.extend(thread.lex(None))  # This lexer has no use for the parser's state.
-            break
-        except UnexpectedCharacters:
-            start = counter.char_pos
-            mistake = _bad_character(source, start)
-            mistakes.append(mistake)
-            counter.feed(lark.Token("BAD", source.text[start : mistake.span.end]))
-    return tokens, mistakes
-
-
-_MEANT = {"→": "write `->`", "×": "write `x`, as in `3x3`", "≤": "write `<=`", "≥": "write `>=`"}
-_MEANT |= {"&": "write `and`", "!": "write `not` or `!=`", "'": 'a text stands in `"`'}
-_MEANT |= {"“": 'a text stands in `"`', "”": 'a text stands in `"`', "\\": "a bracket joins lines"}
-
-
-def _bad_character(source: Source, start: int) -> Diagnostic:
-    text = source.text
-    character = text[start]
-    end = start + 1
-    if character == '"':
-        line_end = text.find("\n", start)
-        end = len(text) if line_end < 0 else line_end
-        if text.startswith('"""', start):
-            end = start + 3
-            return Diagnostic(
-                "unterminated-string", "this documentation is never closed", source.span(start, end)
-            )
-        return Diagnostic(
-            "unterminated-string",
-            "this text is not closed on its line",
-            source.span(start, end),
-            help='end it with `"`',
-        )
-    if character.isdigit():
-        while end < len(text) and (text[end].isalnum() or text[end] == "_"):
-            end += 1
-        word = text[start:end]
-        return Diagnostic(
-            "unexpected-character",
-            f"`{word}` is neither a number nor a name",
-            source.span(start, end),
-            help="a number may end in K, M or G; a size is 3x3 or 2x; a name begins with a letter",
-        )
-    return Diagnostic(
-        "unexpected-character",
-        f"`{printable(character)}` has no meaning here",
-        source.span(start, end),
-        help=_MEANT.get(character, ""),
+    kinds = {each.name: Terminal(each.name) for each in terminals}
+    symbols: list[Symbol] = [kinds.get(each) or NonTerminal(each) for each in tables["symbols"]]
+    by_name = {each.name: each for each in symbols}
+    rules = tuple(
+        Rule(NonTerminal(origin), [by_name[name] for name in expansion])
+        for origin, *expansion in tables["rules"]
     )
+    # A rule is the complement of its number, so it stands as far from the list's end.
+    actions: list[tuple[Action, Any]] = [(Shift, number) for number in range(len(tables["states"]))]
+    actions += ((Reduce, rule) for rule in reversed(rules))
+    states = {
+        number: {
+            symbols[symbol].name: actions[action]
+            for symbol, action in zip(row[::2], row[1::2], strict=True)
+        }
+        for number, row in enumerate(tables["states"])
+    }
+    table_class: Any = IntParseTable  # It has no types.
+    table = table_class(states, {_START: 0}, {_START: tables["end"][0]})
+    return _Language(BasicLexer(settings), table, rules, words)
 
 
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
-_BRACKETS = 200
-"""The depth to which brackets may nest."""
-_OPERATORS = 200
-"""The operators that one expression may have of those that nest."""
-_NESTING = frozenset({"**", "not", "if", "."})
+# ---------------------------------------------------------------- the engine
 
 
-def _unbalanced(tokens: list[lark.Token], source: Source) -> list[Diagnostic]:
-    """Brackets that don't match, or nest too deep; operators likewise."""
-    open_brackets: list[lark.Token] = []
-    nesting = 0
-    previous = ""
-    for token in tokens:
-        span = source.span(token.start_pos or 0, token.end_pos or 0)
-        text = token[-1] if token.type == "TEMPLATE" else str(token)
-        if token.type in ("STRING", "DOC"):
-            text = '"'
-        if text in (",", "\n", ";", "{", "}"):
-            nesting = 0
-        prefix = text in ("-", "+") and previous in ("", "(", "[", "=", "-", "+", "*", "/")
-        postfix = text == "[" and (previous in (")", "]") or previous.isidentifier())
-        nesting += prefix or postfix or text in _NESTING
-        if nesting > _OPERATORS:
-            return [_too_deep(f"an expression has over {_OPERATORS} nested operators", span)]
-        previous = text
-        if text in _CLOSING:
-            open_brackets.append(token)
-            braces = sum(1 for each in open_brackets if each[-1] == "{")
-            if len(open_brackets) > _BRACKETS or braces > LIMITS.nesting:
-                return [_too_deep("brackets nest too deep", span)]
-        elif text in (")", "]", "}"):
-            if not open_brackets:
-                return [Diagnostic("unopened-bracket", f"`{text}` closes nothing", span)]
-            opening = open_brackets.pop()
-            if _CLOSING[opening[-1]] != text:
-                return [_unclosed(opening, source, f"before this `{text}`", span)]
-    if open_brackets:
-        return [_unclosed(open_brackets[-1], source, "", None)]
+class _Parser:
+    """One run over the tokens of a text, which collects `mistakes`."""
+
+    def __init__(
+        self, language: _Language, builder: TreeBuilder, source: Source, tokens: list[lark.Token]
+    ) -> None:
+        self.language = language
+        self.source = source
+        end = tokens[-1].end_pos if tokens else 0
+        self.tokens = [*tokens, lark.Token(_END, "", end, end_pos=end)]
+        self.next = 0
+        self.mistakes: list[Diagnostic] = []
+        engine = ParseConf(language.table, _callbacks(language.rules, builder), _START)
+        no_lexer: Any = None  # The engine is fed.
+        self.state = ParserState(engine, no_lexer)
+
+    def run(self) -> syntax.File | None:
+        while len(self.mistakes) < LIMITS.errors:
+            token = self.tokens[self.next]
+            self.next += 1
+            states = self.state.state_stack.copy()
+            if len(states) > _STACK:
+                self.mistakes.append(
+                    _deeper(self.source.span(token.start_pos or 0, token.end_pos or 0))
+                )
+                break
+            try:
+                tree: syntax.File | None = self.state.feed_token(token, token.type == _END)
+            except UnexpectedToken:
+                # A bad token is reported already, and so is one that was missing in the text.
+                if token.type != BAD and (token.start_pos != token.end_pos or token.type == _END):
+                    self.mistakes.append(self._mistake(token, states))
+                if not self._mend(token) and not self._skip():
+                    break
+            else:
+                if token.type == _END:
+                    return tree
+        return None
+
+    def _mistake(self, token: lark.Token, states: list[int]) -> Diagnostic:
+        """`states` are those before the token, for which the engine may have reduced some."""
+        accepted = {
+            self.language.words.get(name, name)
+            for name in self.language.table.states[states[-1]]
+            if name.isupper() and self._takes(name, states)
+        }
+        start = lark.Token("NEWLINE", "", 0, end_pos=0)
+        before = [start, start, *self.tokens[max(self.next - 3, 0) : self.next - 1]]
+        return unexpected(token, (before[-2], before[-1]), accepted, self.source)
+
+    def _takes(self, terminal: str, states: list[int]) -> bool:
+        """Whether the engine in these states would take a token of this kind."""
+        table = self.language.table
+        stack = states.copy()
+        while terminal in table.states[stack[-1]]:
+            action, target = table.states[stack[-1]][terminal]
+            if action is Shift:
+                return True
+            if target.expansion:
+                del stack[-len(target.expansion) :]
+            stack.append(table.states[stack[-1]][target.origin.name][1])
+            if terminal == _END and stack[-1] == table.end_states[_START]:
+                return True
+        return False
+
+    def _mend(self, token: lark.Token) -> bool:
+        """Whether a body's brace was all that stood wrong, and the parser can go on with it."""
+        states = self.state.state_stack
+        if token.type == "NEWLINE":
+            # `net` and on the next line `{`.
+            return self.tokens[self.next].type == "LBRACE" and self._takes("LBRACE", states)
+        if token.type != "TEMPLATE" or not self._takes("NAME", states):
+            return False
+        if self._takes("REPEAT", states):
+            return False
+        # `net{` for `net {`.
+        end = token.end_pos or 0
+        name = lark.Token("NAME", token[:-1], token.start_pos, end_pos=end - 1)
+        brace = lark.Token("LBRACE", "{", end, end_pos=end)
+        self.tokens[self.next : self.next] = (name, brace)
+        return True
+
+    def _skip(self) -> bool:
+        """Skip the rest of a statement, with the braces in it; False where the text ends first."""
+        depth = 0
+        self.next -= 1
+        while self.next < len(self.tokens):
+            token = self.tokens[self.next]
+            self.next += 1
+            if token.type in ("LBRACE", "TEMPLATE"):
+                depth += 1
+            elif depth:
+                depth -= token.type == "RBRACE"
+            elif token.type in ("NEWLINE", "RBRACE", "VBAR") and self._resume(token):
+                return True
+        return False
+
+    def _resume(self, token: lark.Token) -> bool:
+        """Undo what was begun until `token` can follow, but not beyond the innermost braces."""
+        values, states = self.state.value_stack, self.state.state_stack
+        opening = self._innermost_brace()
+        if opening < 0 and self._indented(self.tokens[self.next]):
+            # Braces that don't match may have ended a body too early.
+            return False
+        for kept in range(len(values), opening, -1):
+            if self._takes(token.type, states[: kept + 1]):
+                del values[kept:], states[kept + 1 :]
+                self.state.feed_token(token)
+                return True
+        in_body = opening < 0 or (
+            values[opening].type == "LBRACE" and self._takes("NAME", states[: opening + 2])
+        )
+        if token.type == "NEWLINE" and in_body:
+            # The statement was the first one.
+            del values[opening + 1 :], states[opening + 2 :]
+            return True
+        if token.type == "RBRACE" and opening >= 0:
+            # Nothing is left between these braces, and they can't be empty: give them up too.
+            del values[opening:], states[opening + 1 :]
+        return False
+
+    def _indented(self, token: lark.Token) -> bool:
+        start = token.start_pos or 0
+        return str(token) not in DECLARATIONS and self.source.text[start - 1 : start] not in "\n"
+
+    def _innermost_brace(self) -> int:
+        """Where in the engine's stack the innermost open brace is, -1 for none."""
+        values = self.state.value_stack
+        closed = 0
+        for index in range(len(values) - 1, -1, -1):
+            kind = getattr(values[index], "type", "")
+            if kind in ("LBRACE", "TEMPLATE"):
+                if not closed:
+                    return index
+                closed -= 1
+            closed += kind == "RBRACE"
+        return -1
+
+
+def _callbacks(rules: Iterable[Rule], builder: TreeBuilder) -> Any:
+    """What builds the value of each rule. One that begins with `_` is a list, which becomes part of
+    the rule around it."""
+    return {
+        rule: _building(
+            None if rule.origin.name.startswith("_") else getattr(builder, rule.origin.name),
+            [not each.is_term and each.name.startswith("_") for each in rule.expansion],
+        )
+        for rule in rules
+    }
+
+
+def _building(
+    build: Callable[[Children], Any] | None, parts: list[bool]
+) -> Callable[[Children], Any]:
+    """`build`, or None to keep the list, for children of which those in `parts` are lists."""
+    if not any(parts):
+        return build or list
+    if build is None and len(parts) == 1:
+        return _only
+
+    def join(children: Children) -> Any:
+        joined: Children = children[0] if parts[0] else [children[0]]
+        for child, part in zip(children[1:], parts[1:], strict=True):
+            if part:
+                joined += child
+            else:
+                joined.append(child)
+        return build(joined) if build else joined
+
+    return join
+
+
+def _only(children: Children) -> Any:
+    return children[0]
+
+
+# ---------------------------------------------------------------- depth
+
+EXPRESSION_DEPTH = 200
+"""How deep expressions may nest, for the sake of those who read them by recursion."""
+
+_STACK = 4_000
+"""How long the engine's stack may be, which only nesting beyond all limits makes longer."""
+
+_EXPRESSIONS = frozenset(
+    (
+        syntax.Sequence,
+        syntax.Unary,
+        syntax.Binary,
+        syntax.Comparison,
+        syntax.Conditional,
+        syntax.Apply,
+        syntax.Attribute,
+        syntax.Index,
+        syntax.Path,
+    )
+)
+
+
+def _too_deep(tree: syntax.File) -> list[Diagnostic]:
+    """What nests too deep, if anything; braces alone are counted before. A long sum leans to the
+    left and counts as one."""
+    pending: list[tuple[Any, int, int]] = [(tree.declarations, 0, 0)]
+    while pending:
+        node, depth, bodies = pending.pop()
+        kind = type(node)
+        bodies += kind is syntax.Body
+        depth += kind in _EXPRESSIONS
+        if depth > EXPRESSION_DEPTH:
+            return [_deeper(node.span)]
+        if bodies > LIMITS.nesting:
+            message = f"`else if` and braces nest deeper than {LIMITS.nesting}"
+            return [Diagnostic(_DEEP, message, node.span, help="name parts with `block`")]
+        if kind is syntax.Binary and type(node.left) is syntax.Binary:
+            pending += ((node.left, depth - 1, bodies), (node.right, depth, bodies))
+            continue
+        children = (each for each in node if isinstance(each, tuple))
+        pending += ((each, depth, bodies) for each in children if type(each) is not Span)
     return []
 
 
-def _too_deep(message: str, span: Span) -> Diagnostic:
-    return Diagnostic(
-        "nesting-too-deep", message, span, help="name parts of it with `let` or `block`"
-    )
-
-
-def _unclosed(opening: lark.Token, source: Source, where: str, at: Span | None) -> Diagnostic:
-    bracket = opening[-1]
-    end = opening.end_pos or 0
-    return Diagnostic(
-        "unclosed-bracket",
-        f"`{bracket}` is not closed {where}".strip(),
-        source.span(end - 1, end),
-        labels=() if at is None else (Label(at, f"`{_CLOSING[bracket]}` is missing before this"),),
-        help=f"close it with `{_CLOSING[bracket]}`",
-    )
-
-
-# Tokens after which a statement goes on, and tokens that go on with one.
-_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_OPEN_ENDED = frozenset(
-    ("{", "(", "[", "|", "->", ",", "=", ".", ":", "+", "-", "*", "/", "//", "%", "**")
-).union(_COMPARISONS)
-_CONTINUING = frozenset(("->", "}", ")", "]", "|", "else", "shortcut", "where", "as", "within"))
-
-
-def _significant(tokens: list[lark.Token]) -> Iterator[lark.Token]:
-    """The tokens without those newlines that end no statement."""
-    inside = 0
-    recent = ("", "", "{")
-    pending: lark.Token | None = None
-    for token in tokens:
-        if token.type == "NEWLINE":
-            # `within 1%` ends a claim, though `%` between numbers goes on.
-            ends = recent[2] not in _OPEN_ENDED or (recent[0] == "within" and recent[2] == "%")
-            if ends and not inside and pending is None:
-                pending = token
-            continue
-        text = str(token)
-        if pending is not None and text not in _CONTINUING:
-            yield pending
-        pending = None
-        if token.type not in ("STRING", "DOC"):
-            inside += (text in ("(", "[")) - (text in (")", "]"))
-        yield token
-        recent = (*recent[1:], text)
-
-
-# ---------------------------------------------------------------- parsing
-
-
-def _feed(
-    tokens: Iterator[lark.Token], source: Source
-) -> tuple[syntax.File | None, list[Diagnostic]]:
-    parser = _parser().parse_interactive("")
-    mistakes: list[Diagnostic] = []
-    last: lark.Token | None = None
-    for token in tokens:
-        try:
-            parser.feed_token(token)
-        except UnexpectedToken:
-            mistakes.append(_unexpected(token, parser, source))
-            if len(mistakes) >= LIMITS.errors or not _recover(token, tokens, parser):
-                return None, mistakes
-        last = token
-    end = lark.Token.new_borrow_pos("$END", "", last) if last else lark.Token("$END", "")
-    try:
-        return parser.feed_token(end), mistakes
-    except UnexpectedToken:
-        if not mistakes:
-            mistakes.append(_unexpected(None, parser, source))
-        return None, mistakes
-
-
-def _recover(token: lark.Token, tokens: Iterator[lark.Token], parser: Any) -> bool:
-    """Skip to the end of the statement, braces with it, and undo what was begun of it.
-
-    Each call takes at least one token, so recovery ends. False at the end of the text.
-    """
-    depth = 0
-    while True:
-        text = "{" if token.type == "TEMPLATE" else str(token)
-        if depth == 0 and (token.type == "NEWLINE" or text == "}"):
-            break
-        if token.type not in ("STRING", "DOC"):
-            depth += (text == "{") - (text == "}")
-        following = next(tokens, None)
-        if following is None:
-            return False
-        token = following
-    state = parser.parser_state
-    while len(state.state_stack) > 1:
-        if token.type == "NEWLINE" and str(state.value_stack[-1]) == "{":
-            return True  # The body's first statement was skipped; the next may be the first.
-        if token.type in parser.choices():
-            before = len(state.state_stack)
-            try:
-                parser.feed_token(token)
-                return True
-            except UnexpectedToken:
-                if len(state.state_stack) < before:
-                    continue
-        state.state_stack.pop()
-        state.value_stack.pop()
-    return False
-
-
-_WORDS = {
-    "NAME": "a name",
-    "INT": "a number",
-    "FLOAT": "a number",
-    "SIZE": "a size",
-    "SCALE": "a size",
-    "STRING": "a text",
-    "DOC": "documentation",
-    "NEWLINE": "the end of the line",
-    "TEMPLATE": "a name",
-    "TRUE": "true",
-    "FALSE": "false",
-    "$END": "the end of the file",
-}
-_VALUE = frozenset({"INT", "FLOAT", "STRING", "SIZE", "NAME"})
-
-
-def _unexpected(token: lark.Token | None, parser: Any, source: Source) -> Diagnostic:
-    accepted = parser.accepts()
-    if token is None:
-        end = len(source.text.rstrip())
-        span = source.span(max(end - 1, 0), end)
-        found = "the file ends"
-    else:
-        span = source.span(token.start_pos or 0, token.end_pos or 0)
-        found = "the line ends" if token == "\n" else f"`{printable(str(token))}` stands"
-        if token.type == "NEWLINE":
-            span = source.span(span.start, span.start + 1)
-    return Diagnostic(
-        "unexpected-token",
-        f"{found} where {_expected(accepted)} should be",
-        span,
-        help=_help(token, accepted),
-    )
-
-
-def _expected(accepted: set[str]) -> str:
-    """What the parser would take, in words, most telling first."""
-    terminals = {each.name: str(each.pattern.value) for each in _parser().terminals}
-    signs = {terminals.get(name, "") for name in accepted}
-    words = []
-    if accepted >= _VALUE:
-        words.append("a value")
-        signs = set()
-    elif {"repeat", "residual"} <= signs:
-        words.append("a layer such as `relu`")
-        signs &= {"input", "}"}
-    elif {"+", "*"} <= signs:
-        # After a value: what closes or goes on is more telling than all operators.
-        words.append("an operator")
-        signs &= {",", ")", "]", "}", "{", "->"}
-    else:
-        words += [_WORDS[name] for name in sorted(accepted) if name in _WORDS]
-    signs = {sign for sign in signs if sign.isascii() and sign.isprintable() and len(sign) < 12}
-    found = [f"`{sign}`" for sign in sorted(signs) if sign]
-    names = list(dict.fromkeys([*(each for each in found if "\\" not in each), *words]))
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" or {names[-1]}"
-
-
-def _help(token: lark.Token | None, accepted: set[str]) -> str:
-    if token is None:
-        return ""
-    text = str(token)
-    if text == "=" and "__ANON_6" not in accepted and "EQUAL" not in accepted:
-        return "`==` compares; a value is named with `let name = …`"
-    if text == ":" and "LBRACE" in accepted:
-        return "a body stands in braces: `{ … }`"
-    if token.type == "NAME":
-        keywords = [
-            str(each.pattern.value)
-            for each in _parser().terminals
-            if each.name in accepted and str(each.pattern.value).isalpha()
-        ]
-        near = did_you_mean(text, keywords) if keywords else ""
-        if near.startswith("did"):
-            return near
-    if "COMMA" in accepted and token.type in (*_VALUE, "LPAR", "LSQB", "TRUE", "FALSE"):
-        return "a comma separates values"
-    if "NAME" in accepted and text.isidentifier():
-        return f"`{text}` is a word of the language; choose another name"
-    return ""
+def _deeper(span: Span) -> Diagnostic:
+    message = f"an expression nests deeper than {EXPRESSION_DEPTH}"
+    return Diagnostic(_DEEP, message, span, help="name parts of it with `let`")
 
 
 if __name__ == "__main__":

@@ -29,9 +29,10 @@ class Name(Record):
 
 
 class Sequence(Record):
-    """`[1, 2]` or `(1, 2)`."""
+    """`[1, 2]`, or `(1, 2)`, which is a tuple."""
 
     items: tuple[Expression, ...]
+    is_tuple: bool
     span: Span
 
 

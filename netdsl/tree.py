@@ -6,19 +6,15 @@ method made of it. Methods never raise; a mistake in a literal goes to `diagnost
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from lark import Token
 
 from netdsl import syntax
-from netdsl.diagnostics import Diagnostic
-from netdsl.source import Source, Span
+from netdsl.literals import LiteralReader
+from netdsl.records import Record
+from netdsl.source import Span
 from netdsl.tensor import Window
-
-_FACTORS = {"K": 10**3, "M": 10**6, "G": 10**9}
-_ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
-LITERAL_DIGITS = 18
-"""The longest whole number that a program may write."""
 
 Children = list[Any]
 
@@ -26,129 +22,68 @@ Children = list[Any]
 # What the grammar has rules for, though no record of the tree is only that.
 
 
-class _Arguments(NamedTuple):
+class _Arguments(Record):
     items: tuple[syntax.Argument, ...] = ()
     span: Span | None = None
 
 
-class _Chain(NamedTuple):
+class _Chain(Record):
     steps: tuple[syntax.Step, ...]
     span: Span
 
 
-class _Label(NamedTuple):
+class _Label(Record):
     path: syntax.Path
     span: Span
 
 
-class _Branches(NamedTuple):
+class _Branches(Record):
     branches: tuple[syntax.Branch | syntax.BranchLoop, ...]
     span: Span
 
 
-class _Condition(NamedTuple):
+class _Condition(Record):
     expression: syntax.Expression
     span: Span
 
 
-class _Shortcut(NamedTuple):
+class _Shortcut(Record):
     condition: syntax.Expression | None
     body: syntax.Body | None
     span: Span | None
 
 
-class _Sizes(NamedTuple):
+class _Sizes(Record):
     items: tuple[syntax.Expression, ...]
     span: Span
 
 
-class _Paths(NamedTuple):
+class _Paths(Record):
     paths: tuple[syntax.Path, ...]
     span: Span
 
 
-class _Phase(NamedTuple):
+class _Phase(Record):
     documentation: str
     settings: tuple[syntax.Setting, ...]
     phases: tuple[syntax.Recipe, ...]
     span: Span
 
 
-class TreeBuilder:
-    def __init__(self) -> None:
-        self.begin(Source("", ""))
-
-    def begin(self, source: Source) -> None:
-        """Start on a text."""
-        self.source = source
-        self.diagnostics: list[Diagnostic] = []
-
-    # ------------------------------------------------------------ places and literals
-
+class TreeBuilder(LiteralReader):
     def span(self, children: Children) -> Span:
         return Span(self.source, _start(children[0]), _end(children[-1]))
 
-    def at(self, token: Token) -> Span:
-        return Span(self.source, _start(token), _end(token))
-
-    def mistake(self, code: str, message: str, token: Token, help: str = "") -> None:
-        self.diagnostics.append(Diagnostic(code, message, self.at(token), help=help))
-
-    def number(self, token: Token) -> int | float:
-        text = token.replace("_", "")
-        factor = _FACTORS.get(text[-1], 1)
-        text = text.rstrip("KMG")
-        if sum(character.isdigit() for character in text) > LITERAL_DIGITS:
-            self.mistake("number-too-long", f"a number has at most {LITERAL_DIGITS} digits", token)
-            return 0
-        if token.type == "INT":
-            return int(text) * factor
-        mantissa, _, exponent = text.lower().partition("e")
-        if exponent and abs(int(exponent)) > 300:
-            self.mistake("number-too-long", "an exponent goes from -300 to 300", token)
-            return 0.0
-        if factor == 1:
-            return float(text)
-        # 25.6M is a whole number, so that it compares exactly.
-        whole, _, decimals = mantissa.partition(".")
-        scale = int(exponent or 0) - len(decimals)
-        digits = int(whole + decimals) * factor
-        power: int = 10 ** abs(scale)
-        if scale >= 0:
-            return digits * power
-        return digits // power if digits % power == 0 else digits / power
-
-    def text(self, token: Token) -> str:
-        inner = token[1:-1]
-        if "\\" not in inner:
-            return inner
-        parts = []
-        characters = iter(inner)
-        for character in characters:
-            if character == "\\":
-                escape = next(characters)
-                if escape not in _ESCAPES:
-                    self.mistake(
-                        "unknown-escape",
-                        f"`\\{escape}` is no escape in a text",
-                        token,
-                        help='a text knows \\", \\\\, \\n and \\t',
-                    )
-                character = _ESCAPES.get(escape, escape)
-            parts.append(character)
-        return "".join(parts)
-
-    def window(self, token: Token) -> Window:
-        height, _, width = token.partition("x")
-        if max(len(height), len(width)) > LITERAL_DIGITS:
-            self.mistake("number-too-long", f"a number has at most {LITERAL_DIGITS} digits", token)
-            return Window(1, 1)
-        return Window(int(height), int(width or height))
+    def _documented(self, children: Children) -> tuple[str, Children]:
+        """A leading documentation's text, and the records after it."""
+        if children and _is(children[0], "DOC"):
+            return self.documentation(children[0]), _records(children[1:])
+        return "", _records(children)
 
     # ------------------------------------------------------------ files and declarations
 
     def start(self, children: Children) -> syntax.File:
-        documentation, rest = _documented(children)
+        documentation, rest = self._documented(children)
         return syntax.File(self.source, documentation, tuple(_records(rest)))
 
     def import_(self, children: Children) -> syntax.Import:
@@ -210,7 +145,7 @@ class TreeBuilder:
         )
 
     def phase_body(self, children: Children) -> _Phase:
-        documentation, rest = _documented(children[1:-1])
+        documentation, rest = self._documented(children[1:-1])
         settings = tuple(each for each in rest if isinstance(each, syntax.Setting))
         phases = tuple(each for each in rest if isinstance(each, syntax.Recipe))
         return _Phase(documentation, settings, phases, self.span(children))
@@ -247,7 +182,7 @@ class TreeBuilder:
     # ------------------------------------------------------------ bodies and statements
 
     def body(self, children: Children) -> syntax.Body:
-        documentation, rest = _documented(children[1:-1])
+        documentation, rest = self._documented(children[1:-1])
         statements = rest[-1].statements if rest else ()
         return syntax.Body(documentation, statements, self.span(children))
 
@@ -322,7 +257,7 @@ class TreeBuilder:
             self.mistake(
                 "unexpected-token",
                 f"`{unit}` can't follow a value",
-                unit,
+                self.at(unit),
                 help="a comma separates arguments; a number may have the unit `epochs` or `steps`",
             )
         return syntax.Quantity(expression, str(unit), self.span(children))
@@ -415,7 +350,7 @@ class TreeBuilder:
             self.mistake(
                 "unexpected-token",
                 f"`{word}` can't begin a claim about a shape",
-                word,
+                self.at(word),
                 help="write `output LABEL == [height, width, channels]`",
             )
         return syntax.ClaimEntry(path, shape, None, self.span(children))
@@ -498,12 +433,17 @@ class TreeBuilder:
         return syntax.Apply(str(name), self.at(name), arguments.items, self.span(children))
 
     def listing(self, children: Children) -> syntax.Sequence:
-        return syntax.Sequence(tuple(_records(children)), self.span(children))
+        return syntax.Sequence(tuple(_records(children)), False, self.span(children))
 
-    grouping = listing
+    def grouping(self, children: Children) -> syntax.Sequence:
+        return syntax.Sequence(tuple(_records(children)), True, self.span(children))
 
     def parenthesis(self, children: Children) -> syntax.Expression:
-        return children[1]  # type: ignore[no-any-return]  # Every rule's value is Any here.
+        """The inner expression, at a place that begins and ends as what is built of it has to."""
+        inner: Any = children[1]
+        *fields, _ = inner
+        moved: syntax.Expression = type(inner)(*fields, self.span(children))
+        return moved
 
     def template_value(self, children: Children) -> syntax.Path:
         return children[0]  # type: ignore[no-any-return]  # Every rule's value is Any here.
@@ -524,19 +464,3 @@ def _is(child: Any, kind: str) -> bool:
 def _records(children: Children) -> Children:
     """The children that are not tokens."""
     return [child for child in children if not isinstance(child, Token)]
-
-
-def _documented(children: Children) -> tuple[str, Children]:
-    """A leading documentation's text, and the records after it."""
-    if children and _is(children[0], "DOC"):
-        return _clean(children[0][3:-3]), _records(children[1:])
-    return "", _records(children)
-
-
-def _clean(text: str) -> str:
-    """Documentation without the indentation that its place in the file gives it."""
-    first, *rest = text.expandtabs().split("\n")
-    indents = [len(line) - len(line.lstrip()) for line in rest if line.strip()]
-    margin = min(indents, default=0)
-    lines = [first.strip(), *(line[margin:].rstrip() for line in rest)]
-    return "\n".join(lines).strip("\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import jax
@@ -479,3 +480,64 @@ def test_operations_as_counted_by_hand(statement, flops):
 def test_parameters_as_counted_by_hand(statement, params, buffers):
     total = totals(IMAGE, statement)
     assert (total.params, total.buffers) == (params, buffers)
+
+
+# ---------------------------------------------------------------- receptive fields
+
+
+def rows_seen(model, row):
+    """The first row of the input that affects row and column `row` of the output, and the one after
+    the last, by differentiation; the same for columns. (0, 0) where there is none."""
+    graph, state = nnx.split(model.module(nnx.Rngs(0)))
+    state = jax.tree.map(lambda leaf: jnp.abs(leaf) + 0.1, state)
+    shape = (1, *model.graph.nodes[0].type.shape)
+    x = jnp.linspace(1.0, 2.0, math.prod(shape)).reshape(shape)
+
+    def total(x):
+        return nnx.merge(graph, state)(x)[0, row, row].sum()
+
+    seen = jnp.abs(jax.grad(total)(x))[0].sum(axis=2)
+    bounds = []
+    for axis in (1, 0):
+        (touched,) = jnp.nonzero(seen.sum(axis=axis) > 0)
+        bounds.append((int(touched[0]), int(touched[-1]) + 1) if touched.size else (0, 0))
+    return bounds
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "conv(2, 3x2, pad = 2)",
+        "conv(2, 3x3, stride = 2x1, dilation = 1x2, pad = same)",
+        "depthwise(5x3, stride = 3, pad = same)",
+        "avgpool(3x2, stride = 2x1)",
+        "avgpool(2x2)",
+        "conv_transpose(2, 3x3)",
+        "conv_transpose(2, 4x4, stride = 2)",
+        "conv_transpose(2, 3x2, stride = 2)",
+        "conv_transpose(2, 3x3, dilation = 2)",
+        "conv_transpose(2, 3x3, stride = 2, dilation = 2x3)",
+        "upsample(2x3)",
+        "upsample(2, method = bilinear)",
+        "relu",
+        "bn",
+        "lrn",
+        "channel_shuffle(2)",
+        "pad(1)",
+    ],
+)
+def test_a_field_is_what_an_output_sees(statement):
+    model = network((30, 30, 4), statement)
+    field = model.graph.nodes[-1].op.field()
+    middle = 8
+    sizes, steps = [0, 0], [[], []]
+    for row in range(middle, middle + 2 * max(field.zoom)):
+        for axis, (first, end) in enumerate(rows_seen(model, row)):
+            sizes[axis] = max(sizes[axis], end - first)
+            steps[axis].append((first, end))
+    assert tuple(sizes) == field.kernel
+    for axis in (0, 1):
+        # `zoom` outputs further, the window is `stride` pixels further.
+        zoom = field.zoom[axis]
+        for (before, _), (after, _) in zip(steps[axis], steps[axis][zoom:], strict=False):
+            assert after - before == field.stride[axis] or after == 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-import json
+import random
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netdsl import syntax
+from netdsl.check import check_file, check_recipes
+from netdsl.codes import CODES
 from netdsl.diagnostics import Fault
 from netdsl.evaluate import Scope, evaluate
 from netdsl.limits import LIMITS
+from netdsl.network import load_file
 from netdsl.parse import TABLES, make_tables, parse
+from netdsl.records import Record
 from netdsl.render import render
 from netdsl.source import Source, Span
 from netdsl.tensor import Window
@@ -23,7 +28,7 @@ from netdsl.tensor import Window
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.net"))
 ARCHITECTURES = sorted((Path(__file__).parent.parent / "architectures").glob("*.net"))
 MANY = settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -69,13 +74,7 @@ def bare(node):
 
 
 def test_the_shipped_tables_are_the_grammar_s():
-    shipped, fresh = json.loads(TABLES.read_text("utf-8")), json.loads(make_tables())
-    for key in ("grammar", "lark"):
-        assert shipped[key] == fresh[key], "`make grammar` writes them"
-    for key in ("states", "tokens"):
-        assert len(shipped["data"]["parser"]["parser"][key]) == len(
-            fresh["data"]["parser"]["parser"][key]
-        )
+    assert TABLES.read_text("utf-8") == make_tables(), "`make grammar` writes them"
 
 
 @pytest.mark.parametrize("path", EXAMPLES + ARCHITECTURES, ids=named)
@@ -125,11 +124,9 @@ def _extended(inner):
     return number, condition
 
 
-_LEVELS = [(_INTEGERS, _BOOLEANS)]
-for _ in range(3):
-    longer = _extended(_LEVELS[-1])
-    _LEVELS.append(tuple(st.one_of(*pair) for pair in zip(_LEVELS[-1], longer, strict=True)))
-EXPRESSIONS = st.one_of(*_LEVELS[-1])
+_FLAT = _extended((_INTEGERS, _BOOLEANS))
+_NESTED = _extended((_INTEGERS | _FLAT[0], _BOOLEANS | _FLAT[1]))
+EXPRESSIONS = st.one_of(*_FLAT, *_NESTED, *_extended((_FLAT[0] | _NESTED[0], _NESTED[1])))
 
 
 def shape(node):
@@ -147,8 +144,8 @@ def shape(node):
             return "compare", shape(left), *((op, shape(right)) for op, right in rest)
         case syntax.Conditional(condition, then, otherwise):
             return "if", shape(condition), shape(then), shape(otherwise)
-        case syntax.Sequence(items):
-            return "list", *map(shape, items)
+        case syntax.Sequence(items, is_tuple):
+            return ("list", "tuple")[is_tuple], *map(shape, items)
         case syntax.Index(value, element):
             return "index", shape(value), shape(element)
         case syntax.Attribute(value, name):
@@ -173,8 +170,10 @@ def shape(node):
             return "compare", shape(left), *((PYTHON[type(op)], shape(each)) for op, each in rest)
         case ast.IfExp(condition, then, otherwise):
             return "if", shape(condition), shape(then), shape(otherwise)
-        case ast.List(items) | ast.Tuple(items):
+        case ast.List(items):
             return "list", *map(shape, items)
+        case ast.Tuple(items):
+            return "tuple", *map(shape, items)
         case ast.Subscript(value, element):
             return "index", shape(value), shape(element)
         case ast.Attribute(value, name):
@@ -229,6 +228,9 @@ def test_expressions_bind_as_in_python(text):
         "a if p else b if q else c",
         "a.b[0].c",
         "(a, b)[1].c ** 2",
+        "([a, b])[1]",
+        "((a, b))[1]",
+        "(((a)) + (b)) ** ((2))",
         "(a,)",
         "[a, b,]",
         "a < b + 1 <= c // 2 * 3 % 4",
@@ -263,3 +265,222 @@ def test_these_bind_as_in_python(text):
 def test_literals(text, value):
     found = expression(text).value
     assert found == value and type(found) is type(value)
+
+
+# ---------------------------------------------------------------- places
+
+
+def children(node):
+    """The records directly inside one, in the order of their fields."""
+    for field in node:
+        if isinstance(field, Record):
+            yield field
+        elif isinstance(field, tuple) and not isinstance(field, (Span, Window)):
+            pending = list(field)
+            while pending:
+                each = pending.pop(0)
+                if isinstance(each, Record):
+                    yield each
+                elif isinstance(each, tuple):
+                    pending[:0] = each
+
+
+def descendants(node):
+    for child in children(node):
+        yield child
+        yield from descendants(child)
+
+
+EXPRESSION = (
+    *(syntax.Constant, syntax.Name, syntax.Sequence, syntax.Unary, syntax.Binary, syntax.Index),
+    *(syntax.Comparison, syntax.Conditional, syntax.Apply, syntax.Attribute, syntax.Path),
+)
+STEP = (syntax.Residual, syntax.Repeat, syntax.For, syntax.If, syntax.Group, syntax.Call)
+STATEMENT = (syntax.Flow, syntax.Let, syntax.Default, syntax.Assert, syntax.Claim, syntax.Aux)
+DECLARATION = (syntax.Block, syntax.Network, syntax.Variant, syntax.Recipe, syntax.Import)
+
+
+@pytest.mark.parametrize("path", EXAMPLES + ARCHITECTURES, ids=named)
+def test_places_nest_in_order(path):
+    source = Source(path.name, path.read_text("utf-8"))
+    tree, _ = parse(source)
+    for node in (tree, *descendants(tree)):
+        inner = [each.span for each in children(node)]
+        for span in inner:
+            assert span.source is source
+            assert 0 <= span.start < span.end <= len(source.text)
+            text = span.text
+            assert text == text.strip() and text.count("(") == text.count(")")
+            if not isinstance(node, syntax.File):
+                assert node.span.start <= span.start and span.end <= node.span.end
+        if not isinstance(node, (syntax.Conditional, syntax.Recipe)):  # The others have it so.
+            assert all(a.end <= b.start for a, b in pairwise(inner))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=named)
+def test_the_text_at_a_place_is_what_stands_there(path):
+    """Parsed alone, the text of each record gives that record."""
+    for node in descendants(tree_of(path.read_text("utf-8"))):
+        text = node.span.text
+        if isinstance(node, EXPRESSION) and not is_label(node):
+            alone = expression(text)
+        elif isinstance(node, STEP):
+            (flow,) = statements(text)
+            (alone,) = flow.steps
+        elif isinstance(node, STATEMENT):
+            (alone,) = statements(text)
+        elif isinstance(node, DECLARATION) and node.span.text.split()[0] != "then":
+            (alone,) = tree_of(text).declarations
+        else:
+            continue
+        assert bare(alone) == bare(node), text
+
+
+def is_label(node):
+    """Whether a path is a label, which can't stand for a value."""
+    return isinstance(node, syntax.Path) and all(isinstance(each, str) for each in node.parts[0])
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+def test_each_mistake_is_reported_once_and_where_it_is():
+    text = """
+network net {
+  input image[8, 8, 3]
+  conv(8, 3x3 stride = 2)
+  relu -> -> relu
+  let width == 3
+  repeat 2 { relu ) }
+  conv(8, 3x3)
+  assert < 3
+  tanh
+}
+block b(width) {
+  conv(width, 3x3) € relu
+  concat { conv(1, 1x1) | relu }
+}
+"""
+    tree, diagnostics = parse(Source("test.net", text))
+    assert tree is None
+    assert [each.span.line for each in diagnostics] == [4, 5, 6, 7, 9, 13, 14]
+    assert {each.code for each in diagnostics} == {
+        "unexpected-token",
+        "unexpected-character",
+        "unopened-bracket",
+    }
+
+
+def test_a_file_of_mistakes_ends_at_the_limit():
+    assert len(codes_of("conv ! 3\n" * 1000)) <= LIMITS.errors
+    assert len(codes_of("let = 3\n" * 1000)) <= LIMITS.errors
+    assert len(codes_of("network n {\n" + "  relu relu\n" * 1000 + "}")) <= LIMITS.errors
+
+
+DEEP = 20_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "let x = " + "1 + " * DEEP + "1",
+        "let x = " + "a and " * DEEP + "b",
+        "let x = " + "a < " * DEEP + "b",
+        "let x = [" + "1, " * DEEP + "1]",
+        "network n {\n  relu" + " -> relu" * DEEP + "\n}",
+        "network n {\n" + "  relu\n" * DEEP + "}",
+        'let x = "' + "a" * DEEP + '"',
+        "#" * DEEP,
+        "let x = 1\n" * 1000,
+    ],
+    ids=lambda text: text[:24],
+)
+def test_long_programs_parse(text):
+    assert codes_of(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "let x = " + "(" * DEEP + "1" + ")" * DEEP,
+        "let x = " + "[" * DEEP + "]" * DEEP,
+        "let x = " + "-" * DEEP + "1",
+        "let x = " + "not " * DEEP + "true",
+        "let x = " + "2 ** " * DEEP + "1",
+        "let x = " + "1 if a else " * DEEP + "2",
+        "let x = " + "max(" * DEEP + "1" + ")" * DEEP,
+        "let x = a" + "[0]" * DEEP,
+        "let x = a" + ".b" * DEEP,
+        "network n " + "{ {" * DEEP + "}" * DEEP,
+        "network n {" + "repeat 2 {" * DEEP + "relu" + "}" * (DEEP + 1),
+        "network n { " + "if a { relu } else " * DEEP + "{ relu } }",
+        "network n { " + "concat { | " * DEEP + "relu" + "}" * (DEEP + 1),
+        "(" * DEEP,
+        "network n {" * DEEP,
+        "}" * DEEP,
+        "let x = " + "+" * DEEP,
+    ],
+    ids=lambda text: text[:24],
+)
+def test_nesting_ends_in_a_diagnostic(text):
+    assert 0 < len(codes_of(text)) <= LIMITS.errors
+
+
+def test_what_nests_below_the_limit_elaborates():
+    for text in ["(" * 50 + "1" + ")" * 50, "-" * 50 + "1", "1 if true else " * 50 + "2"]:
+        evaluate(expression(text), Scope())
+
+
+# ---------------------------------------------------------------- mutated programs
+
+PIECES = (
+    *("(", ")", "[", "]", "{", "}", '"', '"""', "->", "|", ":", "=", ",", ".", "\n", ";", "#"),
+    *("if", "else", "for", "in", "repeat", "residual", "shortcut", "block", "network", "then"),
+    *("x", "3x3", "2x", "7", "1e999", "9" * 30, "0.1.2", "5M", "-", "**", "%", "within", "{i}"),
+    *("\\", "\t", "\x00", "é", "×", "😀", "\u202e", "'"),
+)
+
+
+def mutated(text, chance):
+    """A text with a few pieces cut out, doubled, exchanged or put in."""
+    for _ in range(chance.randint(1, 4)):
+        start = chance.randrange(len(text) + 1)
+        end = min(len(text), start + chance.choice([0, 1, 1, 3, 10, 60]))
+        cut = text[start:end]
+        new = chance.choice(["", cut + cut, cut[::-1], chance.choice(PIECES)])
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def assert_sound(source, diagnostics):
+    assert len({(each.code, each.span) for each in diagnostics}) == len(diagnostics)
+    for each in diagnostics:
+        assert 0 <= each.span.start <= each.span.end <= len(source.text)
+        assert each.code in CODES and each.message and "\n" not in each.message
+    render(diagnostics, color=False)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_mutated_program_breaks_the_parser(seed):
+    chance = random.Random(seed)
+    texts = [path.read_text("utf-8") for path in EXAMPLES]
+    for _ in range(60):
+        source = Source("test.net", mutated(chance.choice(texts), chance))
+        tree, diagnostics = parse(source)
+        assert (tree is None) == bool(diagnostics)
+        assert_sound(source, diagnostics)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_mutated_program_breaks_a_check(seed):
+    chance = random.Random(1000 + seed)
+    small = [path for path in EXAMPLES if path.stem in ("blocks", "lenet5", "unet", "mobilenet_v2")]
+    texts = [path.read_text("utf-8") for path in small]
+    for _ in range(25):
+        source = Source("test.net", mutated(chance.choice(texts), chance))
+        file, diagnostics = load_file(source)
+        if file is not None:
+            for verdict in check_file(file, {}):
+                diagnostics += verdict.diagnostics
+            diagnostics += check_recipes(file)
+        render(diagnostics, color=False)

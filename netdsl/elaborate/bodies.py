@@ -31,6 +31,10 @@ from netdsl.tensor import TensorType, Window
 
 class Bodies(Calls):
     def body(self, body: syntax.Body, place: Place) -> None:
+        if self.depth >= LIMITS.nesting:
+            message = f"blocks and braces together nest over {LIMITS.nesting} deep"
+            fail("nesting-too-deep", message, body.span)
+        self.depth += 1
         for statement in body.statements:
             try:
                 self.step(statement.span)
@@ -42,6 +46,7 @@ class Bodies(Calls):
                 self._make_unknown(statement, place)
             except UnknownValue:
                 self._make_unknown(statement, place)
+        self.depth -= 1
 
     def _make_unknown(self, statement: syntax.Statement, place: Place) -> None:
         """What a statement with a mistake would have given is unknown from here on."""
@@ -165,11 +170,13 @@ class Bodies(Calls):
         try:
             with self.region("aux", inner, "aux", statement.span, current):
                 inner.scope = place.branch(current)
+                inner.ends = []
                 self.body(statement.body, inner)
                 output = self.current(inner, statement.span)
         finally:
             self.in_aux = False
         if output.type is not None:
+            self.check_ends(inner, "aux", place.trail)
             self.outputs.append(Output(".".join(inner.prefix), output.node, float(weight)))
 
     def flow(self, flow: syntax.Flow, place: Place) -> None:

@@ -20,7 +20,8 @@ from netdsl.ops.base import Op
 from netdsl.program import Block, ProgramFile
 from netdsl.source import Span
 
-# Attributes that Flax gives every module; a layer of that name would hide it.
+# Attributes that Flax gives every module; a layer of that name would hide it. The others that it
+# has begin with `_`.
 _RESERVED = frozenset({"train", "eval", "sow", "perturb", "iter_modules", "iter_children"})
 
 
@@ -81,6 +82,13 @@ class Place:
         return scope
 
 
+class Holders(NamedTuple):
+    """The paths of a body's layers and blocks, and the paths around them, with whose they are."""
+
+    layers: dict[tuple[str, ...], Span]
+    around: dict[tuple[str, ...], Span]
+
+
 class Builder:
     def __init__(self, file: ProgramFile, settings: dict[str, Given], symbolic: bool) -> None:
         self.file = file
@@ -91,6 +99,10 @@ class Builder:
         self.outputs: list[Output] = []
         self.labels: dict[str, int] = {}
         self.label_spans: dict[tuple[str, ...], Span] = {}
+        self.bodies: list[Holders] = [Holders({}, {})]
+        """What the network's body and each block being called hold, outermost first."""
+        self.depth = 0
+        """How many bodies are being elaborated, one in another."""
         self.checks: list[Check] = []
         self.found: dict[tuple[str, Span], Diagnostic] = {}
         self.repeated: dict[tuple[str, Span], int] = {}
@@ -184,6 +196,25 @@ class Builder:
         self.label_spans[path] = span
         return path
 
+    def hold(self, path: tuple[str, ...], span: Span) -> None:
+        """Note what holds weights; a Fault where it lies inside another's path, or around it."""
+        layers, around = self.bodies[-1]
+        prefixes = [path[:length] for length in range(1, len(path))]
+        outer = next((prefix for prefix in prefixes if prefix in layers), None)
+        if outer is not None or path in around:
+            other = around[path] if outer is None else layers[outer]
+            fail(
+                "label-repeated",
+                f"`{'.'.join(path)}` lies inside the layer `{'.'.join(outer)}`"
+                if outer is not None
+                else f"another layer lies inside `{'.'.join(path)}`",
+                span,
+                labels=(Label(other, "the other one"),),
+                help="give one of them another label",
+            )
+        layers[path] = span
+        around.update((prefix, span) for prefix in prefixes)
+
     def label_path(self, label: SiteLabel, span: Span, place: Place) -> tuple[str, ...]:
         match label:
             case Here():
@@ -195,6 +226,7 @@ class Builder:
                     return (*place.prefix, *parts)
                 return (*place.prefix, *parts, *place.indices)
             case _:
+                check_label((label,), span)
                 return (*place.prefix, label, *place.indices)
 
     def node(
@@ -223,6 +255,8 @@ class Builder:
         origin = Origin(span, arguments, place.trail)
         spans = tuple(operand.span for operand in operands)
         type = infer(op, tuple(types), spans, origin)
+        if op.holds_weights:
+            self.hold(path, span)
         index = len(self.nodes)
         inputs = tuple(operand.node for operand in operands)
         self.nodes.append(Node(index, op, inputs, type, path, origin))
@@ -277,7 +311,7 @@ class OpenRegion:
 def check_label(parts: tuple[str, ...], span: Span) -> None:
     """Refuse names that mean something to Python or Flax; raises Fault."""
     for part in parts:
-        if keyword.iskeyword(part) or part.startswith("__") or part in _RESERVED:
+        if keyword.iskeyword(part) or part.startswith("_") or part in _RESERVED:
             fail(
                 "label-reserved",
                 f"`{part}` can't be a label: it has a meaning in the Flax module",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl import syntax
 from netdsl.bind import Given, assign, bind, missing_argument
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, did_you_mean
-from netdsl.elaborate.builder import Builder, Place
+from netdsl.elaborate.builder import Builder, Holders, Place
 from netdsl.evaluate import (
     UNKNOWN,
     Scope,
@@ -126,7 +126,9 @@ class Calls(Builder):
         trail = (frame, *place.trail)
         inner = Place(scope, block.names, block.file, prefix, trail, current, [])
         first_node, first_check = len(self.nodes), len(self.checks)
+        self.hold(prefix, call.span)
         self.calling.append(block)
+        self.bodies.append(Holders({}, {}))
         try:
             with self.region(
                 "block",
@@ -139,6 +141,7 @@ class Calls(Builder):
             ):
                 self.body(declaration.body, inner)
         finally:
+            self.bodies.pop()
             self.calling.pop()
         nodes = (first_node, len(self.nodes))
         self.checks[first_check:] = [
@@ -147,11 +150,11 @@ class Calls(Builder):
         ]
         place.current = self.current(inner, call.span)
         if place.current.type is not None:
-            self.check_ends(inner, declaration, trail)
+            self.check_ends(inner, declaration.name, trail)
             place.current = Tensor(place.current.node, place.current.type, call.span)
 
-    def check_ends(self, place: Place, declaration: syntax.Block, trail: tuple[Frame, ...]) -> None:
-        """A block has one output, so a chain that it turns away from must be used."""
+    def check_ends(self, place: Place, name: str, trail: tuple[Frame, ...]) -> None:
+        """A block or side branch has one output, so each chain that it leaves must be used."""
         assert place.current is not None
         if not place.ends:
             return
@@ -163,7 +166,7 @@ class Calls(Builder):
                 raise Fault(
                     Diagnostic(
                         "value-unused",
-                        f"nothing in `{declaration.name}` uses the value of this chain",
+                        f"nothing in `{name}` uses the value of this chain",
                         end.span,
                         help="label it and join it, for instance with `concat(label)`",
                         trail=trail,

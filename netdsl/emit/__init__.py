@@ -7,11 +7,9 @@ from pathlib import Path
 
 from netdsl.emit.classes import Classes
 from netdsl.emit.documentation import class_name, quoted
+from netdsl.emit.inlined import runtime_source
 from netdsl.emit.layout import Uses
-from netdsl.emit.template import Unrollable
 from netdsl.graph import Graph
-
-RUNTIME = Path(__file__).parent.parent / "runtime"
 
 __all__ = ["class_name", "emit"]
 
@@ -27,25 +25,20 @@ def emit(graph: Graph) -> str:
     """
     classes = _classes(graph)
     runtime = sorted({name for each in classes.made for name in each.runtime})
-    pieces = [_function(name) for name in runtime]
-    pieces += ["\n".join(each.lines(graph)) for each in classes.made]
+    pieces = [runtime_source(name) for name in runtime]
+    pieces += ["\n".join(each.text(graph)) for each in classes.made]
     body = "\n\n\n".join(pieces)
     return "\n".join([*_head(graph), *_imports(body), "", "", body]) + "\n"
 
 
 def _classes(graph: Graph) -> Classes:
-    """The classes, with as many loops as can be; each turn writes out at least one more."""
+    """The classes, with as many loops as can be; each turn writes out those found not to be."""
     uses = Uses(graph)
     while True:
-        try:
-            classes = Classes(graph, uses)
-        except Unrollable as error:
-            uses.rolled.remove(error.loop)
-            continue
-        mixed = {loop for each in classes.made for loop in each.mixed()}
-        if not mixed:
+        classes = Classes(graph, uses)
+        if not classes.unrollable:
             return classes
-        uses.rolled -= mixed
+        uses.rolled -= classes.unrollable
 
 
 def _head(graph: Graph) -> list[str]:
@@ -56,19 +49,12 @@ def _head(graph: Graph) -> list[str]:
 
 
 def _imports(body: str) -> list[str]:
+    # Asked of the syntax tree, because a program's words may stand in texts and as attributes.
+    names = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     lines = ["import jax"]
-    if "jnp." in body:
+    if "jnp" in names:
         lines.append("import jax.numpy as jnp")
     lines.append("from flax import nnx")
-    if "lax." in body.replace("jax.lax.", ""):
+    if "lax" in names:
         lines.append("from jax import lax")
     return lines
-
-
-def _function(name: str) -> str:
-    """The source of a runtime function or class."""
-    text = (RUNTIME / f"{name}.py").read_text("utf-8")
-    for node in ast.parse(text).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            return ast.get_source_segment(text, node) or ""
-    raise AssertionError(f"netdsl.runtime.{name} defines nothing")

@@ -10,8 +10,9 @@ from netdsl.emit.constructor import Constructor
 from netdsl.emit.documentation import docstring, pascal, snake
 from netdsl.emit.forward import Forward
 from netdsl.emit.layout import Each, Layout, Path, Uses, regions
+from netdsl.emit.printer import Wrapped, lines
 from netdsl.emit.slots import RESERVED, Parameters, unused
-from netdsl.emit.template import Block, Different, Op, Template, items_of, merge
+from netdsl.emit.template import Block, Different, Op, Template, items_of, map_slots, merge
 from netdsl.graph import Graph, Region
 
 _CLASS_NAMES_TAKEN = frozenset({"Scale", "None", "True", "False"})
@@ -21,7 +22,12 @@ class Class:
     """A class of the emitted file, from the calls that share it."""
 
     def __init__(
-        self, name: str, layouts: list[Layout], template: tuple[Template, ...], graph: Graph
+        self,
+        name: str,
+        layouts: list[Layout],
+        template: tuple[Template, ...],
+        graph: Graph,
+        class_names: set[str],
     ) -> None:
         owner = layouts[0].owner
         self.name = name
@@ -37,9 +43,12 @@ class Class:
         self.needs_rngs = self.is_network or _needs(self.items, (code.Rngs,), "rngs")
         self.needs_rngs_to_build = self.is_network or _builds_with_rngs(self.items)
         self.parameters = Parameters(
-            {} if self.is_network else _arguments(layouts, graph),
+            {} if self.is_network else _arguments(layouts, graph, class_names),
             frozenset(str(part) for part in self._children.get((), ())),
         )
+
+    def write(self) -> None:
+        """Write both methods, on which way the parameters are found."""
         self.constructor = Constructor(self)
         self.forward = Forward(self)
 
@@ -54,20 +63,20 @@ class Class:
             isinstance(part, Each) for part in parts
         )
 
-    def mixed(self) -> list[tuple[int, int]]:
+    def mixed(self) -> set[tuple[int, int]]:
         """The loops whose passes would share a container with other names."""
-        return [
+        return {
             part.loop
             for parts in self._children.values()
             for part in parts
             if isinstance(part, Each) and len(parts) > 1
-        ]
+        }
 
     def arguments_of(self, call: int) -> dict[str, Any]:
         """What one call passes for each parameter."""
         return {each.name: each.values[call] for each in self.parameters.made}
 
-    def lines(self, graph: Graph) -> list[str]:
+    def text(self, graph: Graph) -> list[str]:
         """The class as Python."""
         parameters = self.parameters.ordered()
         found = [f"class {self.name}(nnx.Module):"]
@@ -78,12 +87,12 @@ class Class:
         if self.needs_rngs_to_build:
             named.append("rngs: nnx.Rngs")
         signature += ["*", *named] if named else []
-        stored = [
-            f"        self.{self.parameters.attribute(p)} = {p.name}"
-            for p in parameters
-            if p.stored
-        ]
-        body = stored + self.constructor.statements
+        body: list[str] = []
+        for parameter in parameters:
+            if parameter.stored:
+                attribute = self.parameters.attribute(parameter)
+                body += lines(8, f"self.{attribute} = ", Wrapped(parameter.name))
+        body += self.constructor.statements
         if body or self.is_network:
             found += ["", *_definition("__init__", signature, "")]
             found += body or ["        pass"]
@@ -111,55 +120,79 @@ class Classes:
         self.made: list[Class] = []
         self.of_call: dict[int, tuple[Class, int]] = {}
         self.calls: dict[tuple[str, int], list[Region]] = {}
-        self.class_names: set[str] = {pascal(graph.name)}
+        self.class_names: set[str] = {pascal(graph.name), *_CLASS_NAMES_TAKEN}
+        self.unrollable: set[tuple[int, int]] = set()
+        self.making: set[tuple[str, int]] = set()
         for region in regions(graph.root):
             if region.kind == "block":
                 self.calls.setdefault(_declaration(region), []).append(region)
         layout = Layout(graph, graph.root, self.uses)
-        template = merge([layout.items], self._class_of)
-        self.network = Class(pascal(graph.name), [layout], template, graph)
-        self.made.append(self.network)
+        self._add(pascal(graph.name), [layout], merge([layout.items], self))
 
-    def _class_of(self, region: Region) -> tuple[Class, dict[str, Any]]:
+    def class_of(self, region: Region) -> tuple[Class, dict[str, Any]]:
+        """The class of a block's call, and the arguments that the call passes."""
         if id(region) not in self.of_call:
-            self._make(self.calls[_declaration(region)])
+            declaration = _declaration(region)
+            # Two blocks that take blocks may each hold the other; such a call is on its own.
+            calls = [region] if declaration in self.making else self.calls[declaration]
+            self.making.add(declaration)
+            self._make([each for each in calls if id(each) not in self.of_call])
+            self.making.discard(declaration)
         made, call = self.of_call[id(region)]
         return made, made.arguments_of(call)
 
     def _make(self, regions: list[Region]) -> None:
-        """Classes for all calls of one block: one, unless they differ by more than constants."""
+        """Classes for calls of one block: one, unless they differ by more than constants."""
         layouts = [Layout(self.graph, region, self.uses) for region in regions]
-        groups: list[list[Layout]] = []
-        try:
-            merge([layout.items for layout in layouts], self._class_of)
-            groups = [layouts] if len({layout.results for layout in layouts}) == 1 else []
-        except Different:
-            groups = []
-        if not groups:
-            for layout in layouts:
-                for group in groups:
-                    if self._fits(group[0], layout):
-                        group.append(layout)
-                        break
-                else:
-                    groups.append([layout])
+        template = self._template(layouts)
+        groups = [layouts] if template is not None else self._groups(layouts)
         for group in groups:
-            template = merge([layout.items for layout in group], self._class_of)
-            name = unused(pascal(group[0].owner.definition), self.class_names | _CLASS_NAMES_TAKEN)
+            if template is None or len(groups) > 1:
+                template = self._template(group)
+            if template is None:
+                # Only where a loop turned out not to be one, and all of this is thrown away.
+                assert self.unrollable
+                template = ()
+            name = unused(pascal(group[0].owner.definition), self.class_names)
             self.class_names.add(name)
-            made = Class(name, group, template, self.graph)
-            self.made.append(made)
-            for call, layout in enumerate(group):
-                self.of_call[id(layout.owner)] = (made, call)
+            self._add(name, group, template)
 
-    def _fits(self, first: Layout, other: Layout) -> bool:
-        if first.results != other.results:
-            return False
+    def _add(self, name: str, layouts: list[Layout], template: tuple[Template, ...]) -> None:
+        made = Class(name, layouts, template, self.graph, self.class_names)
+        self.unrollable |= made.mixed()
+        if not self.unrollable:
+            made.write()
+        self.made.append(made)
+        for call, layout in enumerate(layouts):
+            self.of_call.setdefault(id(layout.owner), (made, call))
+
+    def _template(self, layouts: list[Layout]) -> tuple[Template, ...] | None:
+        """What calls share; None where they have no common template."""
+        if len({layout.results for layout in layouts}) > 1:
+            return None
         try:
-            merge([first.items, other.items], self._class_of)
+            return merge([layout.items for layout in layouts], self)
         except Different:
-            return False
-        return True
+            return None
+
+    def _groups(self, layouts: list[Layout]) -> list[list[Layout]]:
+        """The calls divided into as few groups with a common template as one look finds."""
+        alike: dict[Any, list[Layout]] = {}
+        for layout in layouts:
+            template = merge([layout.items], self)
+            skeleton = map_slots(template, lambda slot: None), layout.results
+            alike.setdefault(skeleton, []).append(layout)
+        # Those of one skeleton differ by constants only, so one of them stands for all.
+        groups: list[tuple[list[Layout], list[Layout]]] = []
+        for calls in alike.values():
+            for samples, members in groups:
+                if self._template([*samples, calls[0]]) is not None:
+                    samples.append(calls[0])
+                    members += calls
+                    break
+            else:
+                groups.append(([calls[0]], list(calls)))
+        return [members for _, members in groups]
 
 
 def _declaration(region: Region) -> tuple[str, int]:
@@ -200,11 +233,14 @@ def _builds_with_rngs(items: list[Op | Block]) -> bool:
     )
 
 
-def _arguments(layouts: list[Layout], graph: Graph) -> dict[str, tuple[Any, ...]]:
+def _arguments(
+    layouts: list[Layout], graph: Graph, class_names: set[str]
+) -> dict[str, tuple[Any, ...]]:
     """The values, in each call, that a parameter may stand for, by name."""
+    reserved = RESERVED | class_names
     found: dict[str, tuple[Any, ...]] = {}
     for name in layouts[0].owner.arguments:
-        safe = f"{name}_" if name in RESERVED or keyword.iskeyword(name) else name
+        safe = f"{name}_" if name in reserved or keyword.iskeyword(name) else name
         found[safe] = tuple(layout.owner.arguments.get(name) for layout in layouts)
     channels = []
     for layout in layouts:

@@ -105,12 +105,9 @@ class Layout:
         self.rolling: set[tuple[int, int]] = set()
         if owner.input is not None:
             self.names[owner.input] = START
-        own = ".".join((*owner.path, ""))
-        self.labels = {
-            node: label.removeprefix(own)
-            for label, node in graph.labels.items()
-            if label.startswith(own) and "." not in label.removeprefix(own)
-        }
+        self.rebound: list[tuple[int, Ref]] = []
+        """The earlier names of values that were given another, to go back to."""
+        self.labels = uses.labels.get(".".join(owner.path), {})
         self.items = tuple(self._items(owner.items))
         outputs = (
             [owner.output]
@@ -144,11 +141,18 @@ class Layout:
 
     def _inside(self, region: Region) -> list[Item]:
         """The items of a region that begins from its own input again."""
-        before = dict(self.names)
+        before = len(self.rebound)
         items = self._items(region.items)
-        for node, name in before.items():
+        while len(self.rebound) > before:
+            node, name = self.rebound.pop()
             self.names[node] = name
         return items
+
+    def _name(self, node: int | None, name: Ref) -> None:
+        assert node is not None
+        if node in self.names:
+            self.rebound.append((node, self.names[node]))
+        self.names[node] = name
 
     def _path(self, path: tuple[str, ...]) -> Path:
         """A path relative to the owner, whatever the pass of the loops that stay loops."""
@@ -162,7 +166,7 @@ class Layout:
         types = tuple(self.graph.nodes[index].type for index in node.inputs)
         path = self._path(node.path)
         inputs = tuple(self.names[index] for index in node.inputs)
-        self.names[node.number] = path
+        self._name(node.number, path)
         label = self.labels.get(node.number, "")
         try:
             emission = node.op.emit(*types)
@@ -177,9 +181,9 @@ class Layout:
 
     def _block(self, region: Region) -> BlockItem:
         path = self._path(region.path)
-        assert region.input is not None and region.output is not None
-        start = self.names[region.input]
-        self.names[region.output] = path
+        assert region.output is not None
+        start = self._start(region)
+        self._name(region.output, path)
         return BlockItem(path, path, region, start, self.labels.get(region.output, ""))
 
     def _if(self, region: Region) -> IfItem:
@@ -187,8 +191,7 @@ class Layout:
         ref = self._site("if", region)
         items = tuple(self._items(region.items))
         result = self._start(region, region.output)
-        assert region.output is not None
-        self.names[region.output] = ref
+        self._name(region.output, ref)
         return IfItem(ref, region.taken, items, start, result)
 
     def _residual(self, region: Region) -> ResidualItem:
@@ -202,8 +205,7 @@ class Layout:
         if len(branches) > 1:
             shortcut = tuple(self._inside(branches[1]))
             shortcut_result = self._start(region, branches[1].output)
-        assert region.output is not None
-        self.names[region.output] = ref
+        self._name(region.output, ref)
         return ResidualItem(
             ref, region.taken, body_items, body_result, shortcut, shortcut_result, start
         )
@@ -227,8 +229,7 @@ class Layout:
             if outer is not None:
                 self.names[each.input] = outer
         self.rolling.discard(_place(region))
-        assert region.output is not None
-        self.names[region.output] = ref
+        self._name(region.output, ref)
         return LoopItem(ref, carry, tuple(passes), start)
 
     def _aux(self, region: Region) -> AuxItem:
@@ -268,6 +269,11 @@ class Uses:
                 self.last_use[index] = node.number
         for output in graph.outputs:
             self.last_use[output.node] = len(graph.nodes)
+        self.labels: dict[str, dict[int, str]] = {}
+        """The labels of each block, by the path of its call."""
+        for label, index in graph.labels.items():
+            owner, _, name = label.rpartition(".")
+            self.labels.setdefault(owner, {})[index] = name
 
     def leak(self, region: Region) -> bool:
         """Whether a value made inside, other than the region's output, is used outside."""

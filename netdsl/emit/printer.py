@@ -19,8 +19,11 @@ class Context:
         module: str = "",
         train: str = "train",
         rngs: str = "rngs",
+        sums: frozenset[int] = frozenset(),
     ) -> None:
         self.inputs = inputs
+        self.sums = sums
+        """The inputs that need parentheses before a dot or beside an operator."""
         self.module = module
         self.train = train
         self.rngs = rngs
@@ -149,7 +152,13 @@ class Choice(NamedTuple):
     condition: str
 
 
-Doc: TypeAlias = str | Bracket | Generator | Choice
+class Wrapped(NamedTuple):
+    """`text`, in parentheses where it is too long to stand beside what is before it."""
+
+    text: str
+
+
+Doc: TypeAlias = str | Bracket | Generator | Choice | Wrapped
 """Code that may be laid out over several lines."""
 
 
@@ -173,6 +182,8 @@ def one_line(layout: Doc) -> str:
             return f"{opening}{one_line(element)} {layout.clause}{closing}"
         case Choice(value, condition):
             return f"{one_line(value)} if {condition} else None"
+        case Wrapped(text):
+            return text
         case str():
             return layout
 
@@ -183,6 +194,12 @@ def lines(indent: int, prefix: str, layout: Doc, suffix: str = "") -> list[str]:
     line = f"{space}{prefix}{one_line(layout)}{suffix}"
     if len(line) <= WIDTH or isinstance(layout, str):
         return [line]
+    if isinstance(layout, Wrapped):
+        return [f"{space}{prefix}(", f"{space}    {layout.text}", f"{space}){suffix}"]
+    opened = isinstance(layout, (Bracket, Generator)) and f"{space}{prefix}{layout.opening}"
+    if opened and len(opened) > WIDTH and prefix.endswith(" = "):
+        # Not even the bracket fits beside the name.
+        return [f"{space}{prefix}(", *lines(indent + 4, "", layout), f"{space})"]
     if isinstance(layout, Choice):
         value = lines(indent, prefix, layout.value)
         return [*value, f"{space}if {layout.condition}", f"{space}else None{suffix}"]
@@ -218,11 +235,15 @@ def _clause(indent: int, layout: Generator) -> list[str]:
 
 def _operand(value: Any, context: Context) -> str:
     text = flat(value, context)
-    return f"({text})" if isinstance(value, code.Operation) else text
+    is_sum = isinstance(value, code.Input) and value.number in context.sums
+    return f"({text})" if is_sum or isinstance(value, code.Operation) else text
 
 
 def _range(bounds: Any, context: Context) -> str:
     start, stop = ("" if each is None else flat(each, context) for each in bounds)
+    if "." in start + stop:
+        # As of an operator, ruff puts blanks around the colon of what is more than a name.
+        return f"{start} : {stop}".strip()
     return f"{start}:{stop}"
 
 

@@ -5,13 +5,16 @@ variable.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
+from netdsl.emit.inlined import RUNTIME_NAMES
 from netdsl.emit.template import ABSENT, Slot, map_slots
 from netdsl.tensor import Window
 
-RESERVED = frozenset({"self", "x", "rngs", "train", "nnx", "jnp", "jax", "lax", "range", "zip"})
+RESERVED = RUNTIME_NAMES | {
+    "self", "x", "rngs", "train", "nnx", "jnp", "jax", "lax", "range", "zip"
+}  # fmt: skip
 """Names that emitted code has another use for."""
 
 
@@ -127,7 +130,7 @@ class Parameters:
         return None
 
     def _bases(self) -> list[Parameter]:
-        """The whole numbers that arithmetic may use: parameters, and what could be one."""
+        """The whole numbers that arithmetic may use: what the block was called with."""
         made = {each.name for each in self.made}
         others = [
             Parameter(name, given, keyword_only=False)
@@ -137,7 +140,9 @@ class Parameters:
         return [
             each
             for each in (*self.made, *others)
-            if all(type(value) is int for value in each.values) and len(set(each.values)) > 1
+            if not each.keyword_only
+            and all(type(value) is int for value in each.values)
+            and len(set(each.values)) > 1
         ]
 
     def _kept(self, parameter: Parameter) -> Parameter:
@@ -200,7 +205,7 @@ class LoopVariables:
         self,
         outer: Parameters | LoopVariables,
         counts: Slot,
-        taken: Callable[[], set[str]] = set,
+        taken: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self.outer = outer
         self.counts = counts
@@ -229,7 +234,8 @@ class LoopVariables:
             if compatible(values, slot.values):
                 self.columns[i] = (name, joined(values, slot.values))
                 return Text(name)
-        name = unused(slot.hint, self.names_in_scope() | self.inner_names | self.taken() | RESERVED)
+        reserved = RESERVED.union(self.names_in_scope(), self.inner_names, self.taken())
+        name = unused(slot.hint, reserved)
         self.columns.append((name, slot.values))
         outer: Parameters | LoopVariables = self
         while isinstance(outer, LoopVariables):
@@ -317,7 +323,7 @@ def alike(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-def unused(hint: str, taken: set[str] | frozenset[str]) -> str:
+def unused(hint: str, taken: Container[str]) -> str:
     """`hint`, made a name that is not taken."""
     name = hint if hint.isidentifier() and not keyword.iskeyword(hint) else "value"
     number = 1

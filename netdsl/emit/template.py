@@ -8,7 +8,7 @@ went another way. Inside a loop it has, for each call, a tuple of values: one fo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from netdsl import code
 from netdsl.emit.layout import (
@@ -27,14 +27,6 @@ from netdsl.graph import Region
 
 class Different(Exception):
     """These calls have no common template."""
-
-
-class Unrollable(Exception):
-    """The passes of a loop have no common template, so it can't be a loop."""
-
-    def __init__(self, loop: tuple[int, int]) -> None:
-        super().__init__(loop)
-        self.loop = loop
 
 
 class Absent(NamedTuple):
@@ -117,18 +109,24 @@ class Aux(NamedTuple):
 
 Template: TypeAlias = Op | Block | If | Residual | Loop | Aux
 
-Classes: TypeAlias = Callable[[Region], tuple[Any, dict[str, Any]]]
-"""Gives the class of a block's call, and the arguments that the call passes."""
+
+class ClassTable(Protocol):
+    """The classes so far, and `unrollable`: loops whose passes turned out to differ."""
+
+    unrollable: set[tuple[int, int]]
+
+    def class_of(self, region: Region) -> tuple[Any, dict[str, Any]]:
+        """The class of a block's call, and the arguments that the call passes."""
 
 
-def merge(calls: Sequence[tuple[Item, ...]], classes: Classes) -> tuple[Template, ...]:
+def merge(calls: Sequence[tuple[Item, ...]], classes: ClassTable) -> tuple[Template, ...]:
     """The template of several calls. Raises Different."""
     if len({len(items) for items in calls}) > 1:
         raise Different
     return tuple(_merge_item(row, classes) for row in zip(*calls, strict=True))
 
 
-def _merge_item(row: Sequence[Any], classes: Classes) -> Template:
+def _merge_item(row: Sequence[Any], classes: ClassTable) -> Template:
     first = row[0]
     if any(type(each) is not type(first) for each in row):
         raise Different
@@ -151,7 +149,7 @@ def _merge_item(row: Sequence[Any], classes: Classes) -> Template:
             )
         case BlockItem():
             _same(each.input for each in row)
-            given = [classes(each.region) for each in row]
+            given = [classes.class_of(each.region) for each in row]
             definition = _same(each for each, _ in given)
             arguments = tuple(
                 (name, Slot(tuple(values[name] for _, values in given), name))
@@ -177,8 +175,10 @@ def _merge_item(row: Sequence[Any], classes: Classes) -> Template:
             return Aux(merge([each.items for each in row], classes), result)
 
 
-def _merge_passes(row: Sequence[LoopItem], classes: Classes) -> tuple[tuple[Template, ...], Ref]:
+def _merge_passes(row: Sequence[LoopItem], classes: ClassTable) -> tuple[tuple[Template, ...], Ref]:
     passes = [each for loop in row for each in loop.passes]
+    if not passes:
+        return (), row[0].carry
     try:
         result: Ref = _same(each.result for each in passes)
         return merge([each.items for each in passes], classes), result
@@ -188,11 +188,18 @@ def _merge_passes(row: Sequence[LoopItem], classes: Classes) -> tuple[tuple[Temp
                 if len(loop.passes) > 1:
                     _merge_passes([loop], classes)  # Is it the passes that differ, or the calls?
             raise
-        raise Unrollable((int(str(row[0].ref[1])), int(str(row[0].ref[2])))) from None
+        classes.unrollable.add((int(str(row[0].ref[1])), int(str(row[0].ref[2]))))
+        # What comes of it is thrown away, but may show other loops that can't be one.
+        first = passes[0]
+        body: tuple[Template, ...] = map_slots(
+            merge([first.items], classes),
+            lambda slot: slot._replace(values=slot.values * len(passes)),
+        )
+        return body, first.result
 
 
 def _merge_way(
-    row: Sequence[Any], way: str, classes: Classes
+    row: Sequence[Any], way: str, classes: ClassTable
 ) -> tuple[tuple[Template, ...] | None, Ref]:
     """What calls do that go one way of a condition."""
     there = [each for each in row if each.taken == way]
@@ -203,7 +210,7 @@ def _merge_way(
     return _spread(items, [each.taken == way for each in row]), result
 
 
-def _merge_residual(row: Sequence[Any], first: ResidualItem, classes: Classes) -> Residual:
+def _merge_residual(row: Sequence[Any], first: ResidualItem, classes: ClassTable) -> Residual:
     _same(each.input for each in row)
     _same(each.body_result for each in row)
     projecting = [each.shortcut is not None for each in row]

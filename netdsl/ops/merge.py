@@ -155,7 +155,10 @@ class Maximum(_Merge):
         return inputs[0]
 
     def emit(self, *inputs: TensorType) -> Emission:
-        apply: Fragment = Input(0)
-        for index in range(1, len(inputs)):
-            apply = call("jnp.maximum", apply, Input(index))
-        return Emission(apply)
+        operands: list[Fragment] = [Input(number) for number in range(len(inputs))]
+        while len(operands) > 1:
+            # In pairs, so that many branches nest no deeper than need be.
+            pairs = zip(operands[::2], operands[1::2], strict=False)
+            rest = operands[len(operands) // 2 * 2 :]
+            operands = [*(call("jnp.maximum", *pair) for pair in pairs), *rest]
+        return Emission(operands[0])
