@@ -103,10 +103,12 @@ class Layout:
         self.uses = uses
         self.names: dict[int, Ref] = {}
         self.rolling: set[tuple[int, int]] = set()
-        if owner.input is not None:
-            self.names[owner.input] = START
         self.rebound: list[tuple[int, Ref]] = []
         """The earlier names of values that were given another, to go back to."""
+        self.newest = -1
+        """The last node that has a name."""
+        if owner.input is not None:
+            self._name(owner.input, START)
         self.labels = uses.labels.get(".".join(owner.path), {})
         self.items = tuple(self._items(owner.items))
         outputs = (
@@ -133,26 +135,43 @@ class Layout:
                 found.append(self._loop(item))
             elif item.kind == "aux":
                 found.append(self._aux(item))
-            elif item.kind == "branch":
-                found += self._inside(item)
+            elif item.kind == "merge":
+                found += self._merge(item)
             else:
                 found += self._items(item.items)
         return found
 
-    def _inside(self, region: Region) -> list[Item]:
-        """The items of a region that begins from its own input again."""
-        before = len(self.rebound)
+    def _inside(self, region: Region) -> tuple[list[Item], Ref]:
+        """The items and the result of a region, which leaves names outside as they were."""
+        before, newest = len(self.rebound), self.newest
         items = self._items(region.items)
+        result = self._start(region, region.output)
         while len(self.rebound) > before:
             node, name = self.rebound.pop()
-            self.names[node] = name
-        return items
+            # What was made inside keeps the name under which it may leave.
+            if node <= newest:
+                self.names[node] = name
+        return items, result
+
+    def _merge(self, region: Region) -> list[Item]:
+        """The branches of a merge, and the node that joins their results."""
+        found: list[Item] = []
+        results: list[Ref] = []
+        for item in region.items:
+            if isinstance(item, Region):
+                items, result = self._inside(item)
+                found += items
+                results.append(result)
+            else:
+                found.append(self._op(self.graph.nodes[item], tuple(results)))
+        return found
 
     def _name(self, node: int | None, name: Ref) -> None:
         assert node is not None
         if node in self.names:
             self.rebound.append((node, self.names[node]))
         self.names[node] = name
+        self.newest = max(self.newest, node)
 
     def _path(self, path: tuple[str, ...]) -> Path:
         """A path relative to the owner, whatever the pass of the loops that stay loops."""
@@ -161,11 +180,11 @@ class Layout:
             for part in path[len(self.owner.path) :]
         )
 
-    def _op(self, node: Node) -> OpItem:
+    def _op(self, node: Node, inputs: tuple[Ref, ...] = ()) -> OpItem:
         assert node.op is not None
         types = tuple(self.graph.nodes[index].type for index in node.inputs)
         path = self._path(node.path)
-        inputs = tuple(self.names[index] for index in node.inputs)
+        inputs = inputs or tuple(self.names[index] for index in node.inputs)
         self._name(node.number, path)
         label = self.labels.get(node.number, "")
         try:
@@ -198,16 +217,15 @@ class Layout:
         start = self._start(region)
         ref = self._site("residual", region)
         branches = [item for item in region.items if isinstance(item, Region)]
-        body_items = tuple(self._inside(branches[0]))
-        body_result = self._start(region, branches[0].output)
+        body_items, body_result = self._inside(branches[0])
         shortcut = None
         shortcut_result = start
         if len(branches) > 1:
-            shortcut = tuple(self._inside(branches[1]))
-            shortcut_result = self._start(region, branches[1].output)
+            items, shortcut_result = self._inside(branches[1])
+            shortcut = tuple(items)
         self._name(region.output, ref)
         return ResidualItem(
-            ref, region.taken, body_items, body_result, shortcut, shortcut_result, start
+            ref, region.taken, tuple(body_items), body_result, shortcut, shortcut_result, start
         )
 
     def _rolls(self, region: Region) -> bool:
@@ -233,8 +251,8 @@ class Layout:
         return LoopItem(ref, carry, tuple(passes), start)
 
     def _aux(self, region: Region) -> AuxItem:
-        items = tuple(self._inside(region))
-        return AuxItem(items, self._start(region, region.output))
+        items, result = self._inside(region)
+        return AuxItem(tuple(items), result)
 
     def _site(self, word: str, region: Region) -> Ref:
         """A name for what a condition, residual or loop makes."""
