@@ -338,7 +338,7 @@ class TreeBuilder(LiteralReader):
                 self.mistake(
                     "unexpected-token",
                     f"`{word}` can't follow a claim",
-                    word,
+                    self.at(word),
                     help="a tolerance is written `within 1%`",
                 )
             within = syntax.Constant(self.number(number), self.at(number))
