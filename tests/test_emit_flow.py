@@ -149,6 +149,16 @@ CASES = {
         "max {\n" + "| conv(2, 1x1)\n" * 300 + "}\nconcat {\n" + "| conv(1, 1x1)\n" * 30 + "}",
         "",
     ),
+    "many side branches": (
+        "aux(weight = 0.3) { globalavgpool -> dense(3) }\n" * 15
+        + "".join(f"from image -> conv({i}, 1x1)\n" for i in range(1, 9)),
+        "",
+    ),
+    "some side branches beside some outputs": (
+        "aux(weight = 0.3) { globalavgpool -> dense(3) }\n" * 4
+        + "".join(f"from image -> conv({i}, 1x1)\n" for i in range(1, 11)),
+        "",
+    ),
     "many outputs": (
         "aux(weight = 0.3) { globalavgpool -> dense(3) }\n"
         + "".join(f"from image -> conv({i}, 1x1)\n" for i in range(1, 30)),

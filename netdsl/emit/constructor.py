@@ -162,16 +162,16 @@ class Constructor:
             return Generator("nnx.List(", element, targets, rows.text, ")")
         shown = runs(rows)
         widest = max(map(len, f"for {targets} in {shown}".replace(" + ", "\n+ ").split("\n")))
-        if widest > WIDTH - 12:
-            shown = self._named_rows(str(leaves[0].path[0]), rows)
-        elif " + " not in shown and " * " not in shown:
-            listed = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
-            return Generator("nnx.List(", element, targets, listed, ")")
-        return Generator("nnx.List(", element, targets, shown, ")")
+        # Rows of variables mean something only where they stand.
+        if widest > WIDTH - 12 and not any(isinstance(row, Text) for row in rows):
+            return Generator("nnx.List(", element, targets, self._named_rows(leaves[0], rows), ")")
+        listed = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
+        is_plain = one_line(listed) == shown
+        return Generator("nnx.List(", element, targets, listed if is_plain else shown, ")")
 
-    def _named_rows(self, attribute: str, rows: list[Any]) -> str:
+    def _named_rows(self, leaf: Leaf, rows: list[Any]) -> str:
         """Give rows too long for their place a name."""
-        name = unused(f"{attribute}_rows", set(self.owner.parameters.arguments))
+        name = unused(f"{leaf.path[0]}_rows", set(self.owner.parameters.arguments))
         table = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
         self.statements += lines(8, f"{name} = ", table)
         return name

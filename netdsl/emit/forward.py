@@ -326,18 +326,22 @@ class Forward(Values):
         if self.side:
             first = f"({result})" if "," in result else result
             side = f"({', '.join(self.side)}{',' if len(self.side) == 1 else ''})"
-            if len(f"            return {first}, {side}") > WIDTH:
-                first = result = self._named("outputs", texts) if "," in result else result
-                side = self._named("side", self.side)
+            is_long = len(f"            return {first}, {side}") > WIDTH
+            if is_long and "," in result:
+                first = result = self._named("outputs", texts)
             self.statements.append("        if train:")
+            self.indent += 4
+            if len(f"            return {first}, {side}") > WIDTH:
+                side = self._named("side", self.side)
             self.statements.append(f"            return {first}, {side}")
+            self.indent -= 4
         self.statements.append(f"        return {result}")
 
     def _named(self, hint: str, texts: list[str]) -> str:
         """A variable for a tuple too long for its line."""
         name = unused(hint, self.taken())
         whole = Bracket("(", tuple(("", each) for each in texts), ")")
-        self.statements += lines(8, f"{name} = ", whole)
+        self.statements += lines(self.indent, f"{name} = ", whole)
         return name
 
 

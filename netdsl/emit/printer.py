@@ -84,7 +84,9 @@ def call_arguments(arguments: Any, keywords: Any, context: Context) -> list[str]
 
 
 def literal(value: Any) -> str:
-    """A constant as Python; never anything but digits, quotes and brackets."""
+    """A constant as Python; never anything but digits, quotes and brackets, and Text of ours."""
+    if isinstance(value, Text):
+        return value.text
     if isinstance(value, str):
         quoted = repr(value)
         inner = quoted[1:-1]

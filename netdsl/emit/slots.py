@@ -244,7 +244,8 @@ class LoopVariables:
         return Text(name)
 
     def rows(self, *, stored: bool) -> Any:
-        """What the loop goes through: a literal list of rows, Text, or None without columns."""
+        """What the loop goes through: a list of literal rows or Text, Text for the whole, or None
+        without columns."""
         if not self.columns:
             return None
         by_column = [self._by_call(values) for _, values in self.columns]
@@ -279,7 +280,7 @@ class LoopVariables:
             others.append(self.outer.resolve(Slot(rest, name), stored=stored))
         count = self.outer.resolve(self.counts, stored=stored)
         if count == 2:
-            return Text(f"[{_row(first)}, {_row(others)}]")
+            return [Text(_row(first)), Text(_row(others))]
         less = f"({said(count)} - 1)" if isinstance(count, Text) else f"{count - 1}"
         return Text(f"[{_row(first)}] + [{_row(others)}] * {less}")
 

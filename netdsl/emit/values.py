@@ -127,11 +127,10 @@ class Values:
             and self._free(self.holders[name])
             and not any(mentions(each.text, name) for each in self.pending.values())
         ]
-        fits = self.indent + len(f"{hint} = {value.text}") <= WIDTH
-        if hint in free and fits:
-            return hint
-        if hint and hint not in self.holders and fits:
-            return unused(hint, self.taken())
+        if hint in free or (hint and hint not in self.holders):
+            name = hint if hint in free else unused(hint, self.taken())
+            if self.indent + len(f"{name} = {value.text}") <= WIDTH:
+                return name
         letters = [name for name in LETTERS if name in free]
         inside = [name for name in letters if mentions(value.text, name)]
         taken = self.taken()
