@@ -130,18 +130,6 @@ DECLARATIONS = _OUTERMOST.union(("let",))
 """Words that begin a declaration."""
 
 
-class _Open:
-    """A bracket that is open."""
-
-    __slots__ = ("closing", "line_end", "token")
-
-    def __init__(self, token: Token) -> None:
-        self.token = token
-        self.closing = _CLOSING[token[-1]]
-        self.line_end: int | None = None
-        """Where the first line that could end with its closing bracket ends, as a token's index."""
-
-
 def balanced(
     tokens: list[Token], source: Source
 ) -> tuple[list[Token], list[Diagnostic], list[tuple[int, int]]]:
@@ -164,7 +152,7 @@ class _Matching:
         self.mistakes: list[Diagnostic] = []
         self.doubtful: list[tuple[int, int]] = []
         self.too_deep = False
-        self.open: list[_Open] = []
+        self.open: list[Token] = []
         self.braces = 0
         self.last = ""
         # The last bad token, and a brace whose closing one is indented otherwise than its line.
@@ -174,8 +162,6 @@ class _Matching:
     def take(self, token: Token) -> None:
         text = token[-1] if token.type == "TEMPLATE" else str(token)
         if token.type == "NEWLINE":
-            if self.last not in OPEN_ENDED:
-                self._see_line_end()
             self.tokens.append(token)
             return
         if token.type == BAD:
@@ -197,17 +183,11 @@ class _Matching:
             self.open = self.open[:0]
         self._close(0, None)
 
-    def _see_line_end(self) -> None:
-        for each in reversed(self.open):
-            if each.closing == "}" or each.line_end is not None:
-                break
-            each.line_end = len(self.tokens)
-
     def _begins_line(self) -> bool:
         return self.tokens[-1].type == "NEWLINE" and self.last not in OPEN_ENDED
 
     def _open(self, token: Token) -> None:
-        self.open.append(_Open(token))
+        self.open.append(token)
         self.braces += token[-1] == "{"
         if len(self.open) > BRACKETS or self.braces > LIMITS.nesting:
             limits = ("brackets", BRACKETS), ("braces", LIMITS.nesting)
@@ -224,7 +204,7 @@ class _Matching:
 
     def _innermost_brace(self) -> int:
         index = len(self.open) - 1
-        while index >= 0 and self.open[index].closing != "}":
+        while index >= 0 and self.open[index][-1] != "{":
             index -= 1
         return index
 
@@ -232,7 +212,7 @@ class _Matching:
         """Whether the bracket closes one; those inside it are then closed too."""
         index = self._innermost_brace()
         if text != "}":
-            inner = [each.closing for each in self.open[index + 1 :]]
+            inner = [_CLOSING[each[-1]] for each in self.open[index + 1 :]]
             if text not in inner:
                 self._unopened(token)
                 return False
@@ -244,7 +224,7 @@ class _Matching:
         opening = self.open.pop()
         if text == "}":
             self.braces -= 1
-            self._see_indentation(opening.token, token)
+            self._see_indentation(opening, token)
         return True
 
     def _see_indentation(self, opening: Token, closing: Token) -> None:
@@ -274,45 +254,41 @@ class _Matching:
         self._unclosed(self.open[-1], before)
         while len(self.open) > kept:
             opening = self.open.pop()
-            at = len(self.tokens)
-            if opening.closing == "}":
+            closing = _CLOSING[opening[-1]]
+            if closing == "}":
                 self.braces -= 1
             else:
-                at = at if opening.line_end is None else opening.line_end
                 end = len(self.source.text) + 1 if before is None else before.start_pos or 0
-                self.doubtful.append((opening.token.start_pos or 0, end))
-            place = self.tokens[at - 1].end_pos
-            kind = _KINDS[opening.closing]
-            self.tokens.insert(at, Token(kind, opening.closing, place, end_pos=place))
-            for each in self.open:
-                if each.line_end is not None and each.line_end >= at:
-                    each.line_end += 1
+                self.doubtful.append((opening.start_pos or 0, end))
+            place = self.tokens[-1].end_pos
+            self.tokens.append(Token(_KINDS[closing], closing, place, end_pos=place))
         if before is not None and str(before) in _STATEMENTS:
             place = before.start_pos
             self.tokens.append(Token("NEWLINE", "\n", place, end_pos=place))
 
-    def _unclosed(self, opening: _Open, before: Token | None) -> None:
-        start = opening.token.start_pos or 0
-        if self.bad is not None and (self.bad.start_pos or 0) > start and opening.closing != "}":
+    def _unclosed(self, opening: Token, before: Token | None) -> None:
+        start = opening.start_pos or 0
+        bracket = opening[-1]
+        closing = _CLOSING[bracket]
+        if self.bad is not None and (self.bad.start_pos or 0) > start and closing != "}":
             # What is missing may be in the bad token.
             return
-        bracket = opening.token[-1]
-        end = opening.token.end_pos or 0
         labels = []
         where = "never closed"
         if before is not None:
             where = f"not closed before this `{before}`"
-            labels.append(Label(self._span(before), f"`{opening.closing}` is missing before this"))
-        if opening.closing == "}" and self.suspect is not None:
+            labels.append(Label(self._span(before), f"`{closing}` is missing before this"))
+        if closing == "}" and self.suspect is not None:
             text = "perhaps this one: the `}` that closes it is indented otherwise"
             labels.append(Label(self._span(self.suspect), text))
+        end = opening.end_pos or 0
         self.mistakes.append(
             Diagnostic(
                 "unclosed-bracket",
                 f"`{bracket}` is {where}",
                 self.source.span(end - 1, end),
                 labels=tuple(labels),
-                help=f"close it with `{opening.closing}`",
+                help=f"close it with `{closing}`",
             )
         )
 
