@@ -29,10 +29,11 @@ def assign(
         if argument.name is None:
             if position >= len(names):
                 takes = f"at most {len(names)}" if names else "no"
+                noun = "argument" if len(names) == 1 else "arguments"
                 raise Fault(
                     Diagnostic(
                         "too-many-arguments",
-                        f"`{what}` takes {takes} arguments; this is number {position + 1}",
+                        f"`{what}` takes {takes} {noun}; this is number {position + 1}",
                         argument.span,
                         help=f"it takes {_listing(names)}" if names else "",
                     )

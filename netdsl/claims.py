@@ -65,7 +65,8 @@ def _measured(check: Check, report: CostReport) -> Scope:
     field = report.receptive_field
     if field is None:
         height, width = (*report.graph.nodes[0].type.shape, 1)[:2]
-        values["receptive_field"] = max(height, width) if type(height) is int else height
+        open_size = next((size for size in (height, width) if isinstance(size, Expression)), None)
+        values["receptive_field"] = max(height, width) if open_size is None else open_size
     else:
         values["receptive_field"] = max(field)
     scope = Scope(check.scope, "branch")

@@ -31,7 +31,7 @@ CODES: dict[str, str] = {
     "input-misplaced": "an input stands elsewhere than in a network's own body",
     "input-rank": "an input is neither an image nor a vector",
     "input-size": "a size is not a whole number in range",
-    "label-not-a-name": "a label's template gives something that is no name",
+    "label-not-a-name": "a label, or what its template gives, is no name",
     "label-repeated": "two layers have the same path, or one lies inside the other",
     "label-reserved": "a label or a layer's name has a meaning in Python or Flax",
     "list-too-long": "a list is longer than the limit",

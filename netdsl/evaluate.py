@@ -14,9 +14,10 @@ from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
+from netdsl.literals import LITERAL_DIGITS
 from netdsl.ops import OPERATORS, WORDS
 from netdsl.ops.base import Op
-from netdsl.sizes import Expression, UndecidedSize
+from netdsl.sizes import Expression, UndecidedSize, UnwieldySize
 from netdsl.source import Span
 from netdsl.tensor import TensorType, Window
 
@@ -291,19 +292,25 @@ _ARITHMETIC: dict[str, Callable[..., object]] = {
 }
 
 
+_WHOLE = "sizes divide with `//`"
+
+
 def calculate(operator: str, left: object, right: object, span: Span) -> object:
     """`left operator right` for numbers and sizes; lists join with `+` and repeat with `*`."""
     apply = _ARITHMETIC[operator]
     if isinstance(left, Window) or isinstance(right, Window):
         return _window_arithmetic(operator, left, right, span)
-    lists = isinstance(left, (list, tuple)), isinstance(right, (list, tuple))
-    if operator == "+" and lists == (True, True) and type(left) is type(right):
-        return apply(left, right)
-    if operator == "*" and lists == (True, False) and type(right) is int:
-        assert isinstance(left, (list, tuple))
-        if len(left) * right > LIMITS.nodes:
-            fail("list-too-long", f"a list of {len(left) * right:,} is over the limit", span)
-        return apply(left, right)
+    if isinstance(left, (list, tuple)):
+        length = None
+        if operator == "+" and isinstance(right, (list, tuple)) and type(left) is type(right):
+            length = len(left) + len(right)
+        elif operator == "*" and type(right) is int:
+            length = len(left) * right
+        if length is not None:
+            if length > LIMITS.nodes:
+                message = f"a list of {length:,} is over the limit of {LIMITS.nodes:,}"
+                fail("list-too-long", message, span)
+            return apply(left, right)
     numbers = all(
         isinstance(side, (int, float, Expression)) and not isinstance(side, bool)
         for side in (left, right)
@@ -315,7 +322,7 @@ def calculate(operator: str, left: object, right: object, span: Span) -> object:
             "operand-type",
             f"`{operator}` has no meaning between {describe(left)} and {describe(right)}",
             span,
-            help="sizes divide with `//`" if symbolic and operator == "/" else "",
+            help=_WHOLE if symbolic and operator == "/" else "",
         )
     if operator == "**" and (not isinstance(right, (int, float)) or abs(right) > 64):
         fail("number-too-large", f"the exponent {show_value(right)} is over the limit of 64", span)
@@ -324,13 +331,23 @@ def calculate(operator: str, left: object, right: object, span: Span) -> object:
     try:
         value = apply(left, right)
     except ZeroDivisionError:
-        fail("division-by-zero", f"`{operator}` divides by zero", span)
+        fail("division-by-zero", f"`{operator}` divides {show_value(left)} by zero", span)
     except OverflowError:
         fail("number-too-large", "the result is too large for a number", span)
-    if isinstance(value, int) and abs(value) >= LIMITS.integer:
-        fail("number-too-large", f"the result is beyond ±2^63: about {float(value):.3g}", span)
+    except UnwieldySize as unwieldy:
+        fail("number-too-large", f"the result is too long to work with: {unwieldy}", span)
     if isinstance(value, complex):
         fail("operand-type", f"a negative number has no power {show_value(right)}", span)
+    return _bounded(value, span)
+
+
+def _bounded(value: object, span: Span) -> object:
+    """The value; a Fault where a number passes the limit."""
+    if isinstance(value, int) and abs(value) >= LIMITS.integer:
+        power = math.floor(math.log10(abs(value)))
+        fail("number-too-large", f"the result is beyond ±2^63: about 10^{power}", span)
+    if isinstance(value, Expression) and any(abs(n) >= LIMITS.integer for _, n in value.terms):
+        fail("number-too-large", "the result has a factor beyond ±2^63", span)
     return value
 
 
@@ -348,6 +365,7 @@ def _window_arithmetic(operator: str, left: object, right: object, span: Span) -
             "operand-type",
             f"`{operator}` has no meaning between {describe(left)} and {describe(right)}",
             span,
+            help=_WHOLE if operator == "/" else "",
         )
     height, width = (
         calculate(operator, a, b, span) for a, b in zip(sides[0], sides[1], strict=True)
@@ -367,14 +385,12 @@ _ORDER: dict[str, Callable[..., bool]] = {
 def compare(operator: str, left: object, right: object, span: Span) -> bool:
     """A comparison. Symbolic sizes are equal where their normal forms are; an order that depends
     on the size is an error."""
-    if operator == "==":
-        return _plain(left) == _plain(right)
-    if operator == "!=":
-        return _plain(left) != _plain(right)
+    if operator in ("==", "!="):
+        return _equal(left, right, span) == (operator == "==")
     if operator in ("in", "not in"):
         if not isinstance(right, (list, tuple, range)):
             fail("operand-type", f"`in` looks into a list, not {describe(right)}", span)
-        found = any(_plain(left) == _plain(item) for item in right)
+        found = any(_equal(left, item, span) for item in right)
         return found == (operator == "in")
     numbers = all(
         isinstance(side, (int, float, Expression)) and not isinstance(side, bool)
@@ -395,15 +411,27 @@ def compare(operator: str, left: object, right: object, span: Span) -> bool:
             span,
             help="give the input's size a `default` or a `where`, or compare channels instead",
         )
+    except UnwieldySize as unwieldy:
+        fail("number-too-large", f"the sizes are too long to compare: {unwieldy}", span)
 
 
-def _plain(value: object) -> object:
-    """Lists and tuples compare alike, and a square size like no number."""
-    if isinstance(value, (list, tuple)) and not isinstance(value, Window):
-        return [_plain(item) for item in value]
-    if isinstance(value, Window):
-        return ("size", *value)
-    return value
+def _equal(left: object, right: object, span: Span) -> bool:
+    """Lists and tuples compare alike; a size is equal to sizes alone."""
+    pending = [(left, right)]
+    compared = 0
+    while pending:
+        a, b = pending.pop()
+        compared += 1
+        if compared > LIMITS.nodes:
+            # Lists of lists of lists … may be longer than memory.
+            fail("list-too-long", f"lists of over {LIMITS.nodes:,} values are compared", span)
+        if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+            if isinstance(a, Window) != isinstance(b, Window) or len(a) != len(b):
+                return False
+            pending.extend(zip(a, b, strict=True))
+        elif a != b:
+            return False
+    return True
 
 
 def _attribute(value: object, name: str, span: Span) -> object:
@@ -432,7 +460,9 @@ def _index(value: object, index: object, span: Span) -> object:
     if isinstance(index, bool) or not isinstance(index, int):
         fail("operand-type", f"an index is a whole number, not {describe(index)}", span)
     if not -len(value) <= index < len(value):
-        fail("index-out-of-range", f"there is no element {index} in a list of {len(value)}", span)
+        message = f"there is no element {index} in a list of {len(value)}"
+        help = f"they count from 0, so the last is {len(value) - 1}" if value else ""
+        fail("index-out-of-range", message, span, help=help)
     return value[index]
 
 
@@ -454,8 +484,15 @@ def _listed(values: object) -> list[object]:
 def _range(*bounds: int) -> list[object]:
     numbers = range(*bounds)
     if len(numbers) > LIMITS.nodes:
-        raise TypeError(f"would make {len(numbers):,} numbers, over the limit")
+        raise TypeError(f"would make {len(numbers):,} numbers; the limit is {LIMITS.nodes:,}")
     return list(numbers)
+
+
+def _round(value: float, digits: int | None = None) -> float:
+    # A whole number is rounded by a power of ten, which may fill the memory.
+    if digits is not None and abs(digits) > LITERAL_DIGITS:
+        raise TypeError(f"takes at most {LITERAL_DIGITS} digits")
+    return round(value, digits)
 
 
 def _choose(choose: Callable[..., object], *values: object) -> object:
@@ -465,7 +502,7 @@ def _choose(choose: Callable[..., object], *values: object) -> object:
 FUNCTIONS: dict[str, Callable[..., object]] = {
     "min": lambda *values: _choose(min, *values),
     "max": lambda *values: _choose(max, *values),
-    "round": lambda value, digits=None: round(value, digits),
+    "round": _round,
     "floor": math.floor,
     "ceil": math.ceil,
     "abs": abs,
@@ -501,13 +538,16 @@ def _apply(
             fail("unknown-argument", f"`{function}` takes no named arguments", argument.span)
     values = [evaluate(argument.value, scope) for argument in arguments]
     try:
-        return FUNCTIONS[function](*values)
+        value = FUNCTIONS[function](*values)
     except UndecidedSize as undecided:
         fail("condition-depends-on-size", f"{undecided}", span)
+    except UnwieldySize as unwieldy:
+        fail("number-too-large", f"the result is too long to work with: {unwieldy}", span)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
         shown = ", ".join(show_value(value) for value in values)
         reason = _reason(function, values, error)
         fail("function-arguments", f"{function}({shown}) has no value: {reason}", span)
+    return _bounded(value, span)
 
 
 def _reason(function: str, values: list[object], error: Exception) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from netdsl.diagnostics import Diagnostic, Fault, Label
 from netdsl.graph import Origin
+from netdsl.limits import LIMITS
 from netdsl.ops.base import Op, OpError
+from netdsl.sizes import UnwieldySize
 from netdsl.source import Span
 from netdsl.tensor import TensorType
 
@@ -17,7 +19,18 @@ def infer(
     Raises Fault, with every input's shape and place shown where the inputs disagree.
     """
     try:
-        return op.infer(*inputs)
+        type = op.infer(*inputs)
+        elements = type.elements
+    except UnwieldySize as error:
+        raise Fault(
+            Diagnostic(
+                "number-too-large",
+                f"the output's size is too long to work with: {error}",
+                origin.span,
+                help="fix the input's size, or give it a `where` that makes divisions exact",
+                trail=origin.trail,
+            )
+        ) from None
     except OpError as error:
         span = origin.arguments.get(error.argument or "", origin.span)
         if len(inputs) > 1:
@@ -42,3 +55,13 @@ def infer(
                 trail=origin.trail,
             )
         ) from None
+    if isinstance(elements, int) and elements >= LIMITS.integer:
+        raise Fault(
+            Diagnostic(
+                "number-too-large",
+                f"the output would have {float(elements):.3g} values",
+                origin.span,
+                trail=origin.trail,
+            )
+        )
+    return type

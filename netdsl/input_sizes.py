@@ -22,7 +22,7 @@ def input_shape(
         fail(
             "input-default",
             f"{len(defaults)} default sizes for an input of {len(statement.sizes)}",
-            statement.span,
+            defaults[0].span.to(defaults[-1].span),
         )
     multiples = _multiples(statement.where, scope)
     shape: list[Size] = []
@@ -37,8 +37,9 @@ def input_shape(
         value = evaluate(size, scope)
         shape.append(value if isinstance(value, Expression) else _whole(value, size.span))
         fixed = not isinstance(size, syntax.Name)
-        if default is not None and fixed and evaluate(default, scope) != value:
-            fail("input-default", f"the default is not {describe(value)}", default.span)
+        if default is not None and fixed and (other := evaluate(default, scope)) != value:
+            message = f"the default is {describe(other)}, but the size itself {describe(value)}"
+            fail("input-default", message, default.span)
     where = statement.where
     known = not any(isinstance(each, Expression) for each in shape)
     if where is not None and known and not truth(where, scope):

@@ -33,6 +33,13 @@ class Kind:
         return ValueError(f"must be {self.description}, not {show_value(value)}")
 
 
+def _whole(value: object) -> object:
+    """64.0, which comes out of `64 * width`, as 64; rounding is the program's to say."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
+        return int(value)
+    return value
+
+
 class Integer(Kind):
     """A whole number of at least `minimum`; a symbolic size where `symbolic`."""
 
@@ -44,12 +51,10 @@ class Integer(Kind):
     def convert(self, value: object) -> object:
         if self.symbolic and isinstance(value, Expression):
             return value
-        # 64.0 comes out of `64 * width`; rounding is the program's to say, so only whole ones pass.
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or value < self.minimum:
+        number = _whole(value)
+        if isinstance(number, bool) or not isinstance(number, int) or number < self.minimum:
             raise self.reject(value)
-        return value
+        return number
 
 
 class Number(Kind):
@@ -107,9 +112,7 @@ class WindowKind(Kind):
         self.description = f"a size such as 3x3 or a whole number, of at least {minimum}"
 
     def convert(self, value: object) -> object:
-        window = value
-        if isinstance(window, float) and window.is_integer():
-            window = int(window)
+        window = _whole(value)
         if isinstance(window, int) and not isinstance(window, bool):
             window = Window(window, window)
         if not isinstance(window, Window) or min(window) < self.minimum:
@@ -141,9 +144,7 @@ class PaddingKind(Kind):
     def convert(self, value: object) -> Padding:
         if isinstance(value, str) and value in self.words:
             return "same" if value == "same" else ((0, 0), (0, 0))
-        sides = value
-        if isinstance(sides, float) and sides.is_integer():
-            sides = int(sides)
+        sides = _whole(value)
         if isinstance(sides, int) and not isinstance(sides, bool):
             sides = Window(sides, sides)
         if isinstance(sides, Window):
@@ -187,7 +188,7 @@ class Integers(Kind):
         return f"[{', '.join(map(str, value))}]"
 
 
-def show_value(value: object) -> str:
+def show_value(value: object, depth: int = 0) -> str:
     """A compile-time value as a program would write it, shortened where it is long."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -200,7 +201,9 @@ def show_value(value: object) -> str:
         return str(value)
     if isinstance(value, (tuple, list)):
         opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
-        shown = [show_value(each) for each in value[:8]]
+        if depth > 2:  # A list of lists of lists … may be longer than memory.
+            return f"{opening}…{closing}"
+        shown = [show_value(each, depth + 1) for each in value[:8]]
         if len(value) > 8:
             shown.append("…")
         elif len(value) == 1 and isinstance(value, tuple):

@@ -19,6 +19,7 @@ from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.graph import Graph
 from netdsl.parse import parse
 from netdsl.program import Library, ProgramFile, load_program
+from netdsl.sizes import UnwieldySize
 from netdsl.source import Source, Span, read_source
 
 SHIPPED = Path(str(_ARCHITECTURES_FILE)).parent
@@ -179,7 +180,13 @@ def load_network(
     diagnostics = elaboration.diagnostics
     if elaboration.graph is None:
         return None, diagnostics
-    report = cost(elaboration.graph, batch)
+    try:
+        report = cost(elaboration.graph, batch)
+    except UnwieldySize as error:
+        place = file.networks[name].name_span
+        message = f"the costs are too long to work with: {error}"
+        help = "fix the input's size, or give it a `default`"
+        return None, (*diagnostics, Diagnostic("number-too-large", message, place, help=help))
     diagnostics += judge(elaboration.checks, report)
     if any(each.severity == "error" for each in diagnostics):
         return None, diagnostics

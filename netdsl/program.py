@@ -89,6 +89,8 @@ class _Loader:
                 self._declare(declaration, file, spans, importing)
             except Fault as fault:
                 self.diagnostics.append(fault.diagnostic)
+                for name in _declared(declaration):
+                    file.scope.names.setdefault(name, UNKNOWN)
         return file
 
     def _declare(
@@ -258,6 +260,18 @@ def _claim_name(name: str, span: Span, spans: dict[str, Span]) -> None:
             )
         )
     spans[name] = span
+
+
+def _declared(declaration: syntax.Declaration) -> list[str]:
+    """The names that a declaration gives to the rest of its file."""
+    match declaration:
+        case syntax.Let(pattern):
+            return _names_of(pattern)
+        case syntax.Import(names):
+            return [each.name for each in names]
+        case syntax.Block(name):
+            return [name]
+    return []
 
 
 def _names_of(pattern: syntax.Pattern) -> list[str]:

@@ -17,6 +17,7 @@ stands for m times its `unit`, which makes such divisions exact and prints back 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
@@ -46,15 +47,28 @@ class UndecidedSize(Exception):
     """A comparison whose answer depends on the value of a named size."""
 
 
+class UnwieldySize(Exception):
+    """An expression would have more terms, nested divisions or powers than sizes of images have."""
+
+
+_TERMS = 1_000
+_PARTS = 100
+"""The symbols and divisions that one division may have inside it, at any depth."""
+_DEGREE = 64
+
+
 class Expression:
     """A sum of monomials with integer coefficients, none of them zero; immutable."""
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "parts", "terms")
 
     def __init__(self, terms: Mapping[Monomial, int]) -> None:
+        if len(terms) > _TERMS:
+            raise UnwieldySize(f"a size has more than {_TERMS:,} terms")
         self.terms: tuple[tuple[Monomial, int], ...] = tuple(
             sorted(terms.items(), key=lambda term: _order(term[0]))
         )
+        self.parts: int = sum(_parts(atom) for monomial, _ in self.terms for atom, _ in monomial)
         self._hash = hash(self.terms)
 
     def __hash__(self) -> int:
@@ -81,6 +95,8 @@ class Expression:
         return -self + other
 
     def __mul__(self, other: Size) -> Size:
+        if len(self.terms) * len(_terms(other)) > 10 * _TERMS:
+            raise UnwieldySize(f"a size has more than {_TERMS:,} terms")
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in _terms(other):
@@ -157,7 +173,7 @@ def floor_divide(dividend: Size, divisor: Size) -> Size:
     if isinstance(divisor, Expression):
         if dividend == divisor:
             return 1
-        return Expression({((Quotient(_expression(dividend), divisor), 1),): 1})
+        return _irreducible(_expression(dividend), divisor)
     assert isinstance(dividend, Expression)
     if divisor == 0:
         raise ZeroDivisionError("division by zero")
@@ -234,7 +250,21 @@ def _quotient(numerator: Size, divisor: int) -> Size:
         # floor((g x + c) / (g d)) = floor((x + floor(c / g)) / d)
         shrunk = {monomial: coefficient // common for monomial, coefficient in numerator.terms}
         return floor_divide(_normal(shrunk), divisor // common)
+    return _irreducible(numerator, divisor)
+
+
+def _irreducible(numerator: Expression, divisor: Size) -> Expression:
+    if numerator.parts > _PARTS:
+        raise UnwieldySize(f"a division has more than {_PARTS} sizes and divisions inside it")
     return Expression({((Quotient(numerator, divisor), 1),): 1})
+
+
+def _parts(atom: Atom) -> int:
+    """How many symbols and divisions an atom is made of."""
+    if isinstance(atom, Symbol):
+        return 1
+    below = atom.denominator
+    return 1 + atom.numerator.parts + (below.parts if isinstance(below, Expression) else 0)
 
 
 def _expression(size: Size) -> Expression:
@@ -258,6 +288,8 @@ def _multiply(left: Monomial, right: Monomial) -> Monomial:
     powers: dict[Atom, int] = dict(left)
     for atom, power in right:
         powers[atom] = powers.get(atom, 0) + power
+    if sum(powers.values()) > _DEGREE:
+        raise UnwieldySize(f"a size has a power above {_DEGREE}")
     return tuple(sorted(powers.items(), key=lambda each: _print(each[0])))
 
 
@@ -269,6 +301,8 @@ def _order(monomial: Monomial) -> tuple[int, str]:
     return -_degree(monomial), " ".join(_print(atom) for atom, _ in monomial)
 
 
+# Each atom prints those inside it, again and again without a memory.
+@lru_cache(maxsize=10_000)
 def _print(atom: Atom) -> str:
     if isinstance(atom, Symbol):
         return atom.name

@@ -58,7 +58,18 @@ def resolve_network(file: ProgramFile, name: str) -> tuple[syntax.Network, list[
     declaration = file.networks[name]
     while isinstance(declaration, syntax.Variant):
         if declaration in variants:
-            fail("network-cycle", f"`{declaration.name}` is a variant of itself", declaration.span)
+            circle = variants[variants.index(declaration) :]
+            # The same place whichever of them is asked for.
+            first = min(circle, key=lambda each: each.span.start)
+            names = [each.name for each in (*circle, *circle)]
+            start = names.index(first.name)
+            fail(
+                "network-cycle",
+                f"`{first.name}` is a variant of itself: "
+                + " = ".join([*names[start : start + len(circle)], first.name]),
+                first.base_span,
+                help="one of them has to be a network with braces and layers",
+            )
         variants.append(declaration)
         base = file.networks.get(declaration.base)
         if base is None:
@@ -204,6 +215,7 @@ class _Networks(Bodies):
                 "no-layers",
                 f"the network `{network.name}` ends without a layer",
                 network.name_span,
+                help="put a layer behind its input, such as `relu`",
             )
         auxiliary = [output for output in self.outputs if output.weight is not None]
         main: list[int] = []

@@ -26,6 +26,7 @@ from netdsl.graph import Node, Origin, Output, PassNumber
 from netdsl.input_sizes import input_shape
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
+from netdsl.source import Span
 from netdsl.tensor import TensorType, Window
 
 
@@ -127,7 +128,7 @@ class Bodies(Calls):
             fail(
                 "input-rank",
                 f"an input has 1 or 3 sizes, not {len(shape)}",
-                statement.span,
+                statement.sizes[0].span.to(statement.sizes[-1].span),
                 help="an image is [height, width, channels], a vector [features]",
             )
         origin = Origin(statement.span, {}, ())
@@ -141,13 +142,14 @@ class Bodies(Calls):
         self.labels[statement.name] = node.number
 
     def aux(self, statement: syntax.Aux, place: Place) -> None:
+        head = _head(statement.span, statement.body.span)
         given = [
             Given(each.name, evaluate(each.value, place.scope), each.span)
             for each in statement.arguments
         ]
-        weight_given = assign(("weight",), given, "aux", statement.span).get("weight")
+        weight_given = assign(("weight",), given, "aux", head).get("weight")
         if weight_given is None:
-            raise missing_argument("aux", "weight", "its share of the loss", statement.span)
+            raise missing_argument("aux", "weight", "its share of the loss", head)
         weight = weight_given.value
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
             fail(
@@ -156,12 +158,12 @@ class Bodies(Calls):
                 weight_given.span,
             )
         if self.in_aux:
-            fail("aux-misplaced", "a side branch can't have side branches", statement.span)
+            fail("aux-misplaced", "a side branch can't have side branches", head)
         if self.calling:
             fail(
                 "aux-misplaced",
                 "a side branch belongs to the network's own body",
-                statement.span,
+                head,
                 help="put the block's call inside `aux { … }` in the network",
             )
         current = self.current(place, statement.span)
@@ -210,9 +212,16 @@ class Bodies(Calls):
         if isinstance(value, Tensor):
             return value
         if value is not None:
-            fail("not-a-value", f"`{name}` is {describe(value)}, not a labelled value", path.span)
+            fail(
+                "not-a-value",
+                f"`{name}` is {describe(value)}, not a labelled value",
+                path.span,
+                help=f"a label names the value of a chain: `{name}: conv(…)`",
+            )
         labels = tuple(
-            each for each in place.scope.visible() if isinstance(place.scope.find(each), Tensor)
+            each
+            for each in place.scope.visible()
+            if isinstance(place.scope.find(each), Tensor) and each not in ("in", "out")
         )
         fail(
             "unknown-label",
@@ -304,3 +313,9 @@ class Bodies(Calls):
                     self.body(body, inner)
                 around.current = inner.current
         place.current = around.current
+
+
+def _head(whole: Span, body: Span) -> Span:
+    """What stands before a body's braces."""
+    text = whole.source.text[whole.start : body.start]
+    return Span(whole.source, whole.start, whole.start + len(text.rstrip()))

@@ -309,8 +309,15 @@ class OpenRegion:
 
 
 def check_label(parts: tuple[str, ...], span: Span) -> None:
-    """Refuse names that mean something to Python or Flax; raises Fault."""
+    """Refuse what is no name, and names that mean something to Python or Flax; raises Fault."""
     for part in parts:
+        if not (part.isascii() and (part.isidentifier() or part.isdecimal())):
+            fail(
+                "label-not-a-name",
+                f"`{part}` is no label",
+                span,
+                help="a label is made of letters, digits and `_`",
+            )
         if keyword.iskeyword(part) or part.startswith("_") or part in _RESERVED:
             fail(
                 "label-reserved",

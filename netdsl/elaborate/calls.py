@@ -61,7 +61,7 @@ class Calls(Builder):
             fail(
                 "branches-not-allowed",
                 f"`{call.name}` takes no branches",
-                call.span,
+                call.name_span,
                 help=f"branches are joined by {merges}",
             )
         current = self.current(place, call.span)
@@ -181,11 +181,12 @@ class Calls(Builder):
         operands: list[Tensor] = []
         if call.branches is not None:
             if named:
+                label = named[0].span
                 fail(
                     "merge-operands",
                     f"`{call.name}` has both branches and named values",
-                    named[0].span,
-                    help="put it into a branch of its own: `| from label -> identity`",
+                    label,
+                    help=f"put it into a branch of its own: `| from {label.text} -> identity`",
                 )
             current = self.current(place, call.span)
             with self.region("merge", place, call.name, call.span, current):
@@ -211,7 +212,7 @@ class Calls(Builder):
             fail(
                 "merge-operands",
                 f"`{call.name}` joins two values or more; it has {len(operands)}",
-                call.span,
+                call.name_span,
                 help=f"give it branches, `{call.name} {{ | … | … }}`, or a label, "
                 f"`{call.name}(label)`",
             )
