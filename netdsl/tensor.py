@@ -56,10 +56,11 @@ class TensorType(NamedTuple):
 class Weight(NamedTuple):
     """One array that a layer holds.
 
-    `name` is its key in the layer's Flax state (`kernel`); `state_dict_name` and `layout` say how
-    published PyTorch checkpoints hold it: `layout` lists, for each of their axes, ours, so that
-    (3, 2, 0, 1) reads an OIHW kernel for an HWIO one; `mirrored` says that theirs is ours turned
-    upside down and left to right. None of `trainable` is a running statistic.
+    `name` is its key in the layer's Flax state (`kernel`); the others say how published PyTorch
+    checkpoints hold it. There its key is the layer's path and `state_dict_name`, the path alone
+    where that is empty. `layout` lists, for each of their axes, ours, so that (3, 2, 0, 1) reads an
+    OIHW kernel for an HWIO one; -1 is an axis of 1 that ours has not. `mirrored` says that theirs
+    is ours turned upside down and left to right. What is not `trainable` is a running statistic.
     """
 
     name: str

@@ -20,9 +20,11 @@ from netdsl.ops.base import Op
 from netdsl.program import Block, ProgramFile
 from netdsl.source import Span
 
-# Attributes that Flax gives every module; a layer of that name would hide it. The others that it
-# has begin with `_`.
-_RESERVED = frozenset({"train", "eval", "sow", "perturb", "iter_modules", "iter_children"})
+# Attributes that Flax gives every module; a layer of that name would hide it.
+_RESERVED = frozenset(
+    {"train", "eval", "sow", "perturb", "iter_modules", "iter_children", "set_attributes"}
+)
+_RESERVED_STARTS = ("__", "_abc_", "_check_", "_graph_node_", "_object_", "_pytree_", "_setattr")
 
 
 class Check(NamedTuple):
@@ -318,7 +320,7 @@ def check_label(parts: tuple[str, ...], span: Span) -> None:
                 span,
                 help="a label is made of letters, digits and `_`",
             )
-        if keyword.iskeyword(part) or part.startswith("_") or part in _RESERVED:
+        if keyword.iskeyword(part) or part in _RESERVED or part.startswith(_RESERVED_STARTS):
             fail(
                 "label-reserved",
                 f"`{part}` can't be a label: it has a meaning in the Flax module",

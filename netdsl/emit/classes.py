@@ -56,8 +56,16 @@ class Class:
     def runtime(self) -> list[str]:
         return [name for item in self.items if isinstance(item, Op) for name in item.runtime]
 
+    @property
+    def base(self) -> str:
+        """What the class derives from: attributes that are numbers can be reached as keys only."""
+        names = self._children.get((), ())
+        return "nnx.Module" if all(str(name).isidentifier() for name in names) else "nnx.Dict"
+
     def is_list(self, prefix: Path) -> bool:
         """Whether what a path prefix holds is a list: its parts count from 0."""
+        if not prefix:
+            return False
         parts = self._children.get(prefix, [])
         return [str(part) for part in parts] == [str(i) for i in range(len(parts))] or any(
             isinstance(part, Each) for part in parts
@@ -79,7 +87,7 @@ class Class:
     def text(self, graph: Graph) -> list[str]:
         """The class as Python."""
         parameters = self.parameters.ordered()
-        found = [f"class {self.name}(nnx.Module):"]
+        found = [f"class {self.name}({self.base}):"]
         found += docstring(self.region, graph, self.is_network)
         signature = ["self"]
         signature += [f"{p.name}: {p.annotation}" for p in parameters if not p.keyword_only]

@@ -121,7 +121,7 @@ class Constructor:
             shared = ()
         layout = self._build(leaves, 1)
         indent = 12 if shared else 8
-        self.statements += lines(indent, f"self.{leaves[0].path[0]} = ", layout)
+        self.statements += lines(indent, f"{attribute(str(leaves[0].path[0]))} = ", layout)
         return shared
 
     def _build(self, leaves: list[Leaf], depth: int) -> Doc:
@@ -175,6 +175,11 @@ class Constructor:
         table = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
         self.statements += lines(8, f"{name} = ", table)
         return name
+
+
+def attribute(name: str) -> str:
+    """A module's own attribute, which a number in a path can only be as a key."""
+    return f"self.{name}" if name.isidentifier() else f'self["{name}"]'
 
 
 def condition_text(slot: Slot, item: If, frame: Frame, *, stored: bool) -> str:

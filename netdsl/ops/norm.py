@@ -214,7 +214,8 @@ class Scale(Op):
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         shape = (inputs[0].channels,)
-        scale = Weight("scale", shape, "scale", (0,))
+        # torchvision's ConvNeXt holds it as a loose array, (C, 1, 1).
+        scale = Weight("scale", shape, "", (0, -1, -1))
         return (scale, Weight("bias", shape, "bias", (0,))) if self.bias else (scale,)
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:

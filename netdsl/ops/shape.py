@@ -22,20 +22,31 @@ class _Moving(Op):
 
 
 class Flatten(_Moving):
-    """Make the image a vector, row by row, channels innermost.
+    """Make the image a vector.
 
         x[N, H, W, C] -> y[N, H W C]
 
-    PyTorch flattens channels first, so the weights of a dense layer after it are in another order.
+    `channels_last` keeps the order in which values lie: row by row, all channels of a pixel
+    together, as TensorFlow does. `channels_first` takes one channel's pixels after another's, as
+    PyTorch does: then the weights that it has published for the dense layer behind fit as they are.
     """
 
     name = "flatten"
+    order: str = param(
+        "what stays together: a pixel's channels, or a channel's pixels",
+        Choice("channels_last", "channels_first"),
+        "channels_last",
+    )
 
     def infer(self, *inputs: TensorType) -> TensorType:
         return TensorType((inputs[0].elements,))
 
     def emit(self, *inputs: TensorType) -> Emission:
-        return Emission(Method(Input(), "reshape", (-1, whole(inputs[0].elements))))
+        (x,) = inputs
+        value: Fragment = Input()
+        if self.order == "channels_first" and x.is_image:
+            value = call("jnp.moveaxis", value, -1, 1)
+        return Emission(Method(value, "reshape", (-1, whole(x.elements))))
 
     def field(self) -> Field | None:
         return None
