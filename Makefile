@@ -7,10 +7,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 LOCK := requirements/python$(VERSION).txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK)
 
-.PHONY: help demo test check fix grammar golden bench lock clean
+.PHONY: help demo test test-parity check fix grammar golden bench lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
 demo: $(VENV)/demo ## install, then check, cost, compile and train LeNet-5 on scans of digits
 	$(BIN)/netdsl check architectures/lenet5.net
@@ -22,6 +22,9 @@ demo: $(VENV)/demo ## install, then check, cost, compile and train LeNet-5 on sc
 
 test: check ## run all checks and tests
 	$(BIN)/python -m pytest -n 2
+
+test-parity: $(VENV)/parity ## compare all networks with PyTorch's own, which is a large install
+	$(BIN)/python -m pytest -m parity tests/parity
 
 check: $(VENV)/test ## run the linters, the type checker and netdsl on its own architectures
 	$(BIN)/ruff check
@@ -73,4 +76,9 @@ $(VENV)/test: $(VENV)/python$(VERSION) pyproject.toml $(LOCK)
 	@echo "installing the requirements of $(LOCK) into $(VENV)"
 	$(INSTALL) --editable '.[test]'
 	$(BIN)/python -m compileall -q netdsl grammar architectures
+	@touch $@
+
+$(VENV)/parity: $(VENV)/test requirements/parity.txt
+	@echo "installing the requirements of requirements/parity.txt into $(VENV)"
+	$(INSTALL) --constraint requirements/parity.txt --editable '.[parity]'
 	@touch $@

@@ -8,6 +8,7 @@ from netdsl import syntax
 from netdsl.bind import Given
 from netdsl.diagnostics import Diagnostic, did_you_mean
 from netdsl.network import Network, complete_networks, has_errors, load_network, prove_network
+from netdsl.preprocess import output_size
 from netdsl.program import ProgramFile
 from netdsl.recipe import read_recipe
 
@@ -50,13 +51,45 @@ def check_network(file: ProgramFile, name: str, settings: dict[str, Given]) -> V
         known = {(each.code, each.span) for each in diagnostics}
         proof = prove_network(file, name, settings)
         diagnostics += tuple(each for each in proof if (each.code, each.span) not in known)
+    if network is not None and not settings:
+        diagnostics += check_preprocessing(network)
     return Verdict(name, None if has_errors(diagnostics) else network, diagnostics)
+
+
+def check_preprocessing(network: Network) -> tuple[Diagnostic, ...]:
+    """Recipes whose images come out in another size than the network takes.
+
+    Of a recipe that gives the network arguments nothing is said.
+    """
+    found: list[Diagnostic] = []
+    taken = network.graph.nodes[0].type
+    if not taken.is_image:
+        return ()
+    height, width, _ = taken.shape
+    for tree in network.recipes:
+        recipe, _ = read_recipe(tree, network.file.scope)
+        if recipe is None or recipe.arguments or "preprocess" not in recipe.given:
+            continue
+        size = output_size(recipe.settings.preprocess)
+        if size is not None and size != (height, width):
+            (setting,) = (each for each in tree.settings if each.name == "preprocess")
+            found.append(
+                Diagnostic(
+                    "preprocess-size",
+                    f"this makes images of {size}, but `{network.name}` takes {height}x{width}",
+                    setting.span,
+                    help=f"end with {height}x{width}"
+                    if tree.network == network.name
+                    else f"write `recipe {tree.name} for {network.name} {{ … }}` beside it",
+                )
+            )
+    return tuple(found)
 
 
 def check_recipes(file: ProgramFile) -> tuple[Diagnostic, ...]:
     """What is wrong with a file's recipes."""
     found: list[Diagnostic] = []
-    for recipe in file.recipes.values():
+    for recipe in file.recipes:
         if recipe.network not in file.networks:
             found.append(
                 Diagnostic(

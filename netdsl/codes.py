@@ -69,12 +69,15 @@ CODES: dict[str, str] = {
     # shapes
     "channels-not-divisible": "a number of groups or parts does not divide the channels",
     "channels-out-of-range": "a channel or part is selected that the input does not have",
-    "needs-image": "a layer for images is given a vector",
+    "needs-image": "a layer for images is given a vector or a sequence",
+    "needs-sequence": "a layer for sequences of tokens is given an image or a vector",
     "needs-vector": "a layer for vectors is given an image",
     "padding-too-large": "a pool's padding is as large as its window",
     "reshape-sizes": "a value can't take the shape asked for",
     "shape-mismatch": "values that are joined have different shapes",
+    "size-not-divisible": "windows or blocks do not divide the image's height or width",
     "size-open": "code needs a size that the input leaves open",
+    "token-out-of-range": "a token is taken that the sequence does not have",
     "window-too-large": "a window or cut is larger than the image",
     # costs, claims and budgets
     "assertion-failed": "an assertion is false",
@@ -82,6 +85,7 @@ CODES: dict[str, str] = {
     "claim-unchecked": "a claim stands in a network that is only a template for variants",
     "claim-form": "a claim's tolerance stands beside something that is no equality",
     # recipes
+    "preprocess-size": "a recipe makes images of another size than its network takes",
     "rate-missing": "neither the optimizer nor the schedule gives a learning rate",
     "rate-twice": "the optimizer's `rate` and the schedule's `peak` are both given",
     "setting-twice": "a recipe sets something twice",
@@ -90,6 +94,7 @@ CODES: dict[str, str] = {
     "unknown-augmentation": "`augment` names something that is none",
     "unknown-loss": "`loss` names something that is none",
     "unknown-optimizer": "`optimizer` names something that is none",
+    "unknown-preprocessing": "`preprocess` names something that is none",
     "unknown-schedule": "`schedule` names something that is none",
     "unknown-setting": "a recipe has no setting of this name",
     "warmup-too-long": "the warm-up takes the whole run",

@@ -29,7 +29,7 @@ DEFINITIONS = {
     "output kept for the backward pass, for the batch; an upper bound, since compilers fuse",
     "receptive_field": "pixels of the input, height × width, that one output pixel can see",
     "stride": "pixels of the input from one output pixel to the next, height × width",
-    "depth": "layers with a kernel (convolutions, dense) on the longest way through",
+    "depth": "layers with a kernel (convolutions, dense, attention) on the longest way through",
 }
 """What each measure counts, in words."""
 
@@ -108,7 +108,7 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
                 work.flops,
                 node.type.elements * BYTES_PER_ELEMENT,
                 *seen[-1],
-                depth + any(weight.name == "kernel" for weight in weights),
+                depth + any(weight.name.endswith("kernel") for weight in weights),
                 node.number in graph.auxiliary,
             )
         )

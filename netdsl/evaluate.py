@@ -129,6 +129,9 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
         case syntax.Apply(function, function_span, arguments, span):
             return _apply(function, function_span, arguments, span, scope)
         case syntax.Attribute(value, name, span):
+            label = scope.find(_dotted(expression))
+            if isinstance(label, Tensor):
+                return label
             return _attribute(evaluate(value, scope), name, span)
         case syntax.Index(value, index, span):
             return _index(evaluate(value, scope), evaluate(index, scope), span)
@@ -159,10 +162,11 @@ def path_parts(path: syntax.Path, scope: Scope) -> tuple[str, ...]:
                 text += piece
                 continue
             value = evaluate(piece, scope)
-            if isinstance(value, bool) or not isinstance(value, (int, str)):
+            is_part = isinstance(value, (int, str)) and not isinstance(value, bool)
+            if not is_part or str(value).startswith("-"):
                 fail(
                     "label-not-a-name",
-                    f"a label is made of names and whole numbers, not {describe(value)}",
+                    f"a label is made of names and whole numbers from 0, not {describe(value)}",
                     piece.span,
                 )
             text += str(value)
@@ -434,6 +438,16 @@ def _equal(left: object, right: object, span: Span) -> bool:
     return True
 
 
+def _dotted(expression: syntax.Expression) -> str:
+    """`a.b.c` as the text of a label; what is no such chain of names gives no label's text."""
+    match expression:
+        case syntax.Attribute(value, name):
+            return f"{_dotted(value)}.{name}"
+        case syntax.Name(name):
+            return name
+    return ""
+
+
 def _attribute(value: object, name: str, span: Span) -> object:
     if isinstance(value, Tensor):
         if value.type is None:
@@ -443,7 +457,8 @@ def _attribute(value: object, name: str, span: Span) -> object:
         if value.type.is_image:
             attributes |= {"height": shape[0], "width": shape[1]}
         elif name in ("height", "width"):
-            fail("unknown-attribute", f"a flat vector ({value.type}) has no {name}", span)
+            what = "a flat vector" if len(shape) == 1 else "a sequence"
+            fail("unknown-attribute", f"{what} ({value.type}) has no {name}", span)
     elif isinstance(value, Window):
         attributes = {"height": value.height, "width": value.width}
     else:

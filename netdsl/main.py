@@ -20,13 +20,16 @@ from netdsl.source import printable
 from netdsl.terminal import styled, wants_color
 
 COMMANDS = {
-    "list": "Show the networks that come with netdsl, operators or diagnostic codes.",
+    "zoo": "Show the networks that come with netdsl, by what they cost.",
+    "list": "Show operators, diagnostic codes, or what a file declares.",
     "check": "Check programs: syntax, shapes, budgets and claims.",
     "cost": "Count parameters, multiplications and memory, layer by layer.",
     "compile": "Write a network as a Flax module.",
     "train": "Train a network by its recipe.",
     "eval": "Measure a trained network on labelled images.",
-    "predict": "Classify images with a trained network.",
+    "predict": "Classify images with a trained network or published weights.",
+    "import-model": "Write a PyTorch or ONNX model as a program.",
+    "weights": "Bring PyTorch's weights in, or hand weights out to it.",
     "explain": "Say what an operator or a diagnostic code means.",
 }
 """Each subcommand with its summary, so that `netdsl --help` need not import them."""
@@ -47,7 +50,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"netdsl.commands.{cmd_name}").command
+        command = import_module(f"netdsl.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -80,6 +80,39 @@ class Model:
         make: Callable[..., nnx.Module] = self.module_class
         return make(rngs=rngs)
 
+    def load_weights(self, path: str | Path) -> nnx.Module:
+        """An instance with the weights of a file, for inference or to train on.
+
+        The file is a PyTorch state_dict of the same keys, `.pth` or `.safetensors`, of which
+        nothing is executed; or one that `netdsl weights import` wrote. Raises WeightsError where
+        anything in it is missing, unknown, of another shape or not finite.
+        """
+        # As above, what only states sizes and costs should not wait for these.
+        from flax import nnx
+
+        from netdsl.weights.convert import read
+        from netdsl.weights.fill import filled
+        from netdsl.weights.open import open_weights
+
+        with open_weights(path) as tensors:
+            arrays = read(self.graph, tensors)
+        values = {name: array.value for name, array in arrays.items()}
+        return filled(lambda: self.module(nnx.Rngs(0)), values)
+
+    def save_weights(self, module: nnx.Module, path: str | Path) -> None:
+        """Write an instance's weights as a state_dict, a .safetensors file for `load_state_dict`.
+
+        The file is written beside its place and moved there. Raises WeightsError where it can't be.
+        """
+        from netdsl.weights.convert import Array, to_state_dict
+        from netdsl.weights.fill import taken
+        from netdsl.weights.safetensors_file import write_safetensors
+
+        arrays = {name: Array(value, "F32") for name, value in taken(module).items()}
+        exported = to_state_dict(self.graph, arrays)
+        values = {name: array.value for name, array in exported.items()}
+        write_safetensors(path, values, {"format": "pt"})
+
     def __repr__(self) -> str:
         return f"<netdsl network {self.name}: {self.report.total.params:,} parameters>"
 

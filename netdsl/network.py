@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ def find(target: str) -> Target:
         help = did_you_mean(target, tuple(shipped_networks()))
         raise UnknownTarget(
             f"there is no shipped network `{target}`, and a file's name ends in .net"
-            + (f"; {help}" if help.startswith("did") else "; `netdsl list` shows the shipped ones")
+            + (f"; {help}" if help.startswith("did") else "; `netdsl zoo` shows the shipped ones")
         )
     return Target(read_source(shipped, shipped.name), target.rpartition("/")[2])
 
@@ -202,19 +203,28 @@ def prove_network(
     return elaborate(file, name, settings, symbolic=True).diagnostics
 
 
+def bases(file: ProgramFile, name: str) -> Iterator[syntax.Network | syntax.Variant]:
+    """The declaration of a network, and of those that it is a variant of, the nearest first."""
+    seen: list[str] = []
+    while name in file.networks and name not in seen:
+        seen.append(name)
+        declaration = file.networks[name]
+        yield declaration
+        if isinstance(declaration, syntax.Variant):
+            name = declaration.base
+
+
 def recipes_for(file: ProgramFile, name: str) -> tuple[syntax.Recipe, ...]:
-    """The recipes of a file that train one of its networks."""
-    return tuple(recipe for recipe in file.recipes.values() if _is_for(file, recipe.network, name))
+    """The recipes of a file that train one of its networks: its own, and those of its bases.
 
-
-def _is_for(file: ProgramFile, base: str, name: str) -> bool:
-    """Whether a recipe for `base` is one for `name`: itself, or a variant of it."""
-    while name != base:
-        declaration = file.networks.get(name)
-        if not isinstance(declaration, syntax.Variant):
-            return False
-        name = declaration.base
-    return True
+    Of several with one name, that of the nearest.
+    """
+    found: dict[str, syntax.Recipe] = {}
+    for declaration in bases(file, name):
+        for recipe in file.recipes:
+            if recipe.network == declaration.name:
+                found.setdefault(recipe.name, recipe)
+    return tuple(recipe for recipe in file.recipes if found.get(recipe.name) is recipe)
 
 
 def has_errors(diagnostics: tuple[Diagnostic, ...]) -> bool:

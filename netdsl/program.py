@@ -40,7 +40,7 @@ class ProgramFile:
         self.scope = Scope()
         self.blocks: dict[str, Block] = {}
         self.networks: dict[str, syntax.Network | syntax.Variant] = {}
-        self.recipes: dict[str, syntax.Recipe] = {}
+        self.recipes: list[syntax.Recipe] = []
         self.sources: list[Source] = [tree.source]
         """The files of the program, this one first, without those of the standard library."""
 
@@ -118,9 +118,9 @@ class _Loader:
             case syntax.Network(name, name_span) | syntax.Variant(name, name_span):
                 _claim_name(name, name_span, spans)
                 file.networks[name] = declaration
-            case syntax.Recipe(name, name_span):
-                _claim_name(f"recipe {name}", name_span, spans)
-                file.recipes[name] = declaration
+            case syntax.Recipe(name, name_span, network):
+                _claim_name(f"recipe {name} for {network}", name_span, spans)
+                file.recipes.append(declaration)
 
     def _import(
         self,

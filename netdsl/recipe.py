@@ -12,11 +12,15 @@ from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.kinds import Kind
 from netdsl.parse import parse
 from netdsl.recipe_kinds import Chain, Duration, Option, Selected, Text
-from netdsl.settings import Adam, Optimizer, Schedule, Settings
+from netdsl.settings import WORDS, Adam, Optimizer, Schedule, Settings
 from netdsl.source import Source, Span
 
 UNSUPPORTED = ("weights", "freeze", "unfreeze")
 """Settings that a recipe may have but `netdsl train` can't follow yet; nor can it `then` phases."""
+
+
+_CHOSEN = {"augment": "augmentation", "preprocess": "preprocessing"}
+"""What one of a setting's choices is called, where it is not as the setting."""
 
 
 class Recipe(NamedTuple):
@@ -121,7 +125,10 @@ class _Reading:
     """Settings on their way to records, with what was wrong with them."""
 
     def __init__(self, scope: Scope) -> None:
-        self.scope = scope
+        self.scope = Scope(scope)
+        for word in WORDS:
+            if scope.find(word) is None:
+                self.scope.names[word] = word
         self.values: dict[str, object] = {}
         self.places: dict[str, Span] = {}
         self.diagnostics: list[Diagnostic] = []
@@ -212,7 +219,7 @@ class _Reading:
             word = "except" if setting.exceptions else "from"
             raise _fault("setting-value", f"`{setting.name}` has no `{word}`", setting.span)
         if isinstance(parameter.kind, Chain):
-            return self.chain(setting, parameter.kind.choices)
+            return self.chain(setting, parameter.kind)
         if len(setting.values) != 1:
             raise _fault(
                 "setting-value",
@@ -225,11 +232,16 @@ class _Reading:
             return self.option(setting.name, value, parameter.kind.choices)
         return self.convert(setting.name, value, parameter.kind)
 
-    def chain(self, setting: syntax.Setting, choices: tuple[type[Option], ...]) -> object:
+    def chain(self, setting: syntax.Setting, kind: Chain) -> object:
         match setting.values:
             case (syntax.Name(name="none"),):
-                return ()
-        return tuple(self.option(setting.name, value, choices) for value in setting.values)
+                options: tuple[Option, ...] = ()
+            case values:
+                options = tuple(self.option(setting.name, value, kind.choices) for value in values)
+        contradiction = kind.contradiction(options)
+        if contradiction:
+            raise _fault("setting-value", contradiction, setting.span)
+        return options
 
     def convert(self, name: str, expression: syntax.Expression, kind: Kind) -> object:
         value = evaluate(expression, self.scope)
@@ -261,7 +273,7 @@ class _Reading:
                 )
         found = {choice.name: choice for choice in choices}.get(name)
         if found is None:
-            what = "augmentation" if setting == "augment" else setting
+            what = _CHOSEN.get(setting, setting)
             known = tuple(choice.name for choice in choices)
             raise _fault(
                 f"unknown-{what}",

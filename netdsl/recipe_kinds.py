@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from netdsl.kinds import Kind, Number, show_value
 from netdsl.parameters import Documented
+from netdsl.tensor import Window
 
 
 class Option(Documented):
@@ -109,6 +110,66 @@ class Interval(Kind):
         return float(low), float(high)
 
 
+class Side(Kind):
+    """Pixels of an image's shorter side, or a height and width: `256`, `224x224`."""
+
+    description = "a whole number of at least 1, or a size such as 224x224"
+
+    def convert(self, value: object) -> object:
+        if isinstance(value, Window) and min(value) >= 1:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self.reject(value)
+        return value
+
+
+class Channels(Kind):
+    """A number for each channel, or one for all: `(0.485, 0.456, 0.406)`, `0.5`."""
+
+    def __init__(self, *, zero: bool) -> None:
+        self.zero = zero
+        bounds = "from 0 to 1" if zero else "above 0, at most 1"
+        self.description = f"a number {bounds}, or one for each channel, such as (0.5, 0.5, 0.5)"
+
+    def convert(self, value: object) -> object:
+        each = value if isinstance(value, (list, tuple)) else (value,)
+        if not each or isinstance(value, Window):
+            raise self.reject(value)
+        for number in each:
+            if isinstance(number, bool) or not isinstance(number, (int, float)):
+                raise self.reject(value)
+            if not 0 <= number <= 1 or (number == 0 and not self.zero):
+                raise self.reject(value)
+        return tuple(map(float, each))
+
+    def show(self, value: object) -> str:
+        assert isinstance(value, tuple)
+        return show_value(value[0] if len(value) == 1 else value)
+
+
+class ClassNames(Kind):
+    """What a network's outputs mean: a list of names, or the word for one that netdsl has."""
+
+    words = ("imagenet",)
+    description = "`imagenet`, or a list of names in quotes, no two alike"
+
+    def convert(self, value: object) -> object:
+        if value in self.words:
+            return value
+        if not isinstance(value, (list, tuple)) or len(value) < 2:
+            raise self.reject(value)
+        if not all(isinstance(name, str) and name for name in value):
+            raise self.reject(value)
+        if len(set(value)) != len(value):
+            raise self.reject(value)
+        return tuple(value)
+
+    def show(self, value: object) -> str:
+        if not isinstance(value, tuple):
+            return "none" if value is None else str(value)
+        return "[" + ", ".join(f'"{name}"' for name in value) + "]"
+
+
 class Fraction(Number):
     """A number from 0 up to, not including, 1."""
 
@@ -118,6 +179,19 @@ class Fraction(Number):
 
     def convert(self, value: object) -> object:
         if value == 1:
+            raise self.reject(value)
+        return super().convert(value)
+
+
+class Share(Number):
+    """A number above 0, up to 1."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+        self.description = "a number above 0, up to 1"
+
+    def convert(self, value: object) -> object:
+        if value == 0:
             raise self.reject(value)
         return super().convert(value)
 
@@ -161,6 +235,10 @@ class Chain(Kind):
         if not isinstance(value, tuple) or not all(isinstance(x, self.choices) for x in value):
             raise self.reject(value)
         return value
+
+    def contradiction(self, options: tuple[Option, ...]) -> str:
+        """What makes them impossible together; "" where nothing does."""
+        return ""
 
     def show(self, value: object) -> str:
         assert isinstance(value, tuple)

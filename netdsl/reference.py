@@ -16,7 +16,8 @@ def operators_page() -> str:
         "",
         "Written from the operators' definitions; `netdsl explain NAME` shows the same.",
         "Arguments go by position in this order, or by name. Symbols: N images, H height, W width,",
-        "C channels, F filters, K kernel, S stride, P padding, D dilation, G groups.",
+        "C channels, F filters, K kernel, S stride, P padding, D dilation, G groups, T tokens of a",
+        "sequence, M windows of attention.",
         "",
     ]
     for op in OPS:

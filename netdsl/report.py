@@ -252,12 +252,17 @@ def count(size: Size) -> str:
 
 def both(size: Size) -> str:
     """A large count in full and in short: 4,089,184,256 (4.09 G)."""
-    if not isinstance(size, int):
-        return str(size)
-    for unit, factor in (("G", 10**9), ("M", 10**6)):
-        if size >= factor:
-            return f"{size:,} ({size / factor:.3g} {unit})"
-    return f"{size:,}"
+    if not isinstance(size, int) or size < 10**6:
+        return count(size)
+    return f"{size:,} ({short(size)})"
+
+
+def short(size: int) -> str:
+    """A count in three digits: 4.09 G."""
+    for unit, factor in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("K", 10**3)):
+        if size >= 0.9995 * factor:  # 999.5 M is 1 G in three digits.
+            return f"{size / factor:.3g} {unit}"
+    return str(size)
 
 
 def size_bytes(size: Size) -> str:

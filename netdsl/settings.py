@@ -1,4 +1,4 @@
-"""What a recipe may choose: losses, optimizers, schedules, augmentations, and its plain settings.
+"""What a recipe may choose: losses, optimizers, schedules, changes of images, and plain settings.
 
 Records only; `netdsl.train` and `netdsl.data` turn them into computations. In the formulas, g is a
 gradient, w a weight, t the step counted from 0, T the steps of the whole run and W those of the
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from netdsl.kinds import Boolean, Integer, Number, WindowKind
 from netdsl.parameters import Documented, param
+from netdsl.preprocess import PREPROCESSING, Fit, Normalize, Preparation
 from netdsl.recipe_kinds import (
     Chain,
+    ClassNames,
     Duration,
     DurationKind,
     DurationList,
@@ -276,6 +278,9 @@ class Settings(Documented):
     )
     epochs: int = param("passes over the training images", Integer(1), default=10)
     batch: int = param("images in a step", Integer(1), default=64)
+    preprocess: tuple[Option, ...] = param(
+        "how any image becomes the network's input", Preparation(PREPROCESSING), default=(Fit(),)
+    )
     augment: tuple[Option, ...] = param(
         "random changes of each training image", Chain(AUGMENTATIONS), default=()
     )
@@ -285,6 +290,9 @@ class Settings(Documented):
         default=0.2,
     )
     seed: int = param("start of every random choice", Integer(0), default=0)
+    classes: str | tuple[str, ...] | None = param(
+        "what the outputs mean, where no training data says it", ClassNames(), default=None
+    )
     data: str | None = param(
         "folder with a folder for each class, .npz file, or `digits`", Text(), default=None
     )
@@ -295,6 +303,12 @@ class Settings(Documented):
         peak = self.optimizer.rate if self.schedule.peak is None else self.schedule.peak
         assert peak is not None, "read_recipe refuses a recipe without a learning rate"
         return peak
+
+    @property
+    def normalize(self) -> Normalize | None:
+        """The declared normalisation; None where it follows from the training images."""
+        last = self.preprocess[-1]
+        return last if isinstance(last, Normalize) else None
 
     def texts(self) -> dict[str, str]:
         """Each setting as a program would write it; unset ones are left out."""
@@ -307,6 +321,24 @@ class Settings(Documented):
     def record(self) -> dict[str, object]:
         """Its exact values in plain types, for a JSON file."""
         return {key: _plain(self.__dict__[key]) for key in type(self).parameters}
+
+
+_RECORDS: tuple[type[Documented], ...] = (
+    Settings,
+    *LOSSES,
+    *OPTIMIZERS,
+    *SCHEDULES,
+    *PREPROCESSING,
+    *AUGMENTATIONS,
+)
+
+WORDS: frozenset[str] = frozenset(
+    word
+    for record in _RECORDS
+    for parameter in record.parameters.values()
+    for word in getattr(parameter.kind, "words", ())
+)
+"""What settings take written bare, such as `bicubic`."""
 
 
 def _plain(value: object) -> object:

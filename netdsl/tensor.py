@@ -5,13 +5,16 @@
     W  width, pixels                P  padding, pixels on each side
     C  channels that enter          G  groups of channels
     F  filters: channels that leave D  dilation, pixels between taps
+    T  tokens of a sequence         M  side of a window of attention, pixels
 
-Shapes are channels-last and leave the batch axis out: an image is (H, W, C), a flat vector (C,).
+Shapes are channels-last and leave the batch axis out: an image is (H, W, C), a sequence of tokens
+(T, C), a flat vector (C,).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 from netdsl.sizes import Size
 
@@ -40,6 +43,15 @@ class TensorType(NamedTuple):
         return len(self.shape) == 3
 
     @property
+    def is_sequence(self) -> bool:
+        return len(self.shape) == 2
+
+    @property
+    def noun(self) -> str:
+        """What errors call it."""
+        return ("a vector", "a sequence", "an image")[len(self.shape) - 1]
+
+    @property
     def elements(self) -> Size:
         count: Size = 1
         for size in self.shape:
@@ -56,11 +68,12 @@ class TensorType(NamedTuple):
 class Weight(NamedTuple):
     """One array that a layer holds.
 
-    `name` is its key in the layer's Flax state (`kernel`); the others say how published PyTorch
-    checkpoints hold it. There its key is the layer's path and `state_dict_name`, the path alone
-    where that is empty. `layout` lists, for each of their axes, ours, so that (3, 2, 0, 1) reads an
-    OIHW kernel for an HWIO one; -1 is an axis of 1 that ours has not. `mirrored` says that theirs
-    is ours turned upside down and left to right. What is not `trainable` is a running statistic.
+    `name` is its key in the layer's Flax state: `kernel`, or `qkv.kernel` of a layer inside it. The
+    others say how published PyTorch checkpoints hold it. There its key is the layer's path and
+    `state_dict_name`, the path alone where that is empty. `layout` lists, for each of their axes,
+    ours, so that (3, 2, 0, 1) reads an OIHW kernel for an HWIO one; -1 is an axis of 1 that ours
+    has not. `mirrored` says that theirs is ours turned upside down and left to right. What is not
+    `trainable` is a running statistic.
     """
 
     name: str
@@ -73,6 +86,24 @@ class Weight(NamedTuple):
     @property
     def elements(self) -> Size:
         return TensorType(self.shape).elements
+
+
+Nested: TypeAlias = "int | float | tuple[Nested, ...]"
+"""An array's numbers, as tuples of tuples."""
+
+
+class Derived(NamedTuple):
+    """One array that PyTorch's layer keeps and ours does not, for it follows from something else.
+
+    `state_dict_name` is as of `Weight`, `dtype` as a safetensors file writes it (`I64`). Where the
+    layer's sizes determine the values, `values` gives them, of shape `shape`; where they don't, as
+    of a count of training steps, it is None and inference has no use for them.
+    """
+
+    state_dict_name: str
+    shape: tuple[Size, ...]
+    dtype: str
+    values: Callable[[], Nested] | None = None
 
 
 class Cost(NamedTuple):

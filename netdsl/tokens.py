@@ -51,7 +51,10 @@ def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnost
     counter = thread.state.line_ctr
     while len(mistakes) < LIMITS.errors:
         try:
-            tokens.extend(thread.lex(None))
+            for token in thread.lex(None):
+                if _part_of_label(token, source):
+                    token.type = "NAME"
+                tokens.append(token)
             break
         except UnexpectedCharacters:
             start = counter.char_pos
@@ -68,6 +71,12 @@ def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnost
                 break
             counter.feed(source.text[counter.char_pos : end])
     return tokens, mistakes
+
+
+def _part_of_label(token: Token, source: Source) -> bool:
+    """Whether this is `block` in a dotted label, as many published keys have it: `block.0`."""
+    text, start, end = source.text, token.start_pos or 0, token.end_pos or 0
+    return token.type == "BLOCK" and "." in (text[start - 1 : start], text[end : end + 1])
 
 
 def _bad(source: Source, start: int) -> Diagnostic:
@@ -166,7 +175,7 @@ class _Matching:
             return
         if token.type == BAD:
             self.bad = token
-        elif text in _STATEMENTS and self.open and self._begins_line():
+        elif text in _STATEMENTS and token.type != "NAME" and self.open and self._begins_line():
             self._close(0 if text in _OUTERMOST else self._innermost_brace() + 1, token)
         elif text in _KINDS:
             if not self._closes(text, token):

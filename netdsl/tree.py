@@ -209,17 +209,19 @@ class TreeBuilder(LiteralReader):
         return _Label(children[0], self.span(children))
 
     def path(self, children: Children) -> syntax.Path:
-        parts: list[tuple[str | syntax.Expression, ...]] = []
+        parts: list[tuple[str | syntax.Expression, ...]] = [()]
         for child in children:
             if isinstance(child, syntax.Path):
-                parts.extend(child.parts)
+                parts[-1] += child.parts[0]
             elif not isinstance(child, Token):
-                parts.append((child,))
-            elif child.type == "FLOAT":
+                parts[-1] += (child,)
+            elif child.type == "DOT":
+                parts.append(())
+            elif child.type not in ("LBRACE", "RBRACE"):
                 # `features.0.1` reads its numbers as one.
-                parts.extend((part,) for part in child.split("."))
-            elif child.type in ("NAME", "INT", "IN"):
-                parts.append((str(child),))
+                first, *more = child.split(".")
+                parts[-1] += (first,)
+                parts += ((each,) for each in more)
         return syntax.Path(tuple(parts), self.span(children))
 
     def template(self, children: Children) -> syntax.Path:

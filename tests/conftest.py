@@ -18,6 +18,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests that need PyTorch to `pytest -m parity`, which `make test-parity` runs."""
+    if collection_path.name == "parity" and config.getoption("markexpr") != "parity":
+        return True
+    return None
+
+
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether this run rewrites what is expected."""

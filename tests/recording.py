@@ -43,7 +43,8 @@ class Recorder:
     def names(self, runtime: set[str]) -> dict[str, object]:
         """What emitted code finds under its names."""
         found: dict[str, object] = {name: self.function(name) for name in runtime}
-        found |= {"Scale": self.layer("Scale"), "nnx": Flax(self)}
+        found |= {name: self.layer(name) for name in map(runtime_class, runtime)}
+        found["nnx"] = Flax(self)
         return found | {name: Library(self, name) for name in ("jnp", "jax", "lax")}
 
 
@@ -91,6 +92,9 @@ class Dict(Module):
     def __init__(self, held: dict[str, object] | None = None, **more: object) -> None:
         vars(self).update(held or {}, **more)
 
+    def __setitem__(self, key: str, value: object) -> None:
+        setattr(self, key, value)
+
 
 class Library:
     def __init__(self, recorder: Recorder, name: str) -> None:
@@ -116,6 +120,11 @@ class Flax:
         return make(f"nnx.{name}")
 
 
+def runtime_class(name: str) -> str:
+    """What the class of a runtime source is called, if it holds one."""
+    return name.title().replace("_", "")
+
+
 def plain(value: object) -> object:
     """A value as a key; 1, 1.0 and True are three keys."""
     match value:
@@ -138,10 +147,9 @@ def emitted_result(
 ) -> tuple[object, dict[tuple[str, ...], object]]:
     """What an emitted file returns, and how the layers at each path were made."""
     tree = ast.parse(python)
+    copied = set(map(runtime_class, runtime))
     tree.body = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and not (node.name == "Scale" and "scale" in runtime)
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name not in copied
     ]
     # The annotations name types that the stand-ins don't have.
     tree.body.insert(0, ast.parse("from __future__ import annotations").body[0])

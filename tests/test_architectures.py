@@ -196,7 +196,7 @@ def test_plain_nets_lack_only_the_shortcuts(depth: int, projected: int) -> None:
     """Projections with their norms: what a residual net of basic blocks has more."""
     residual, plain = network(f"resnet{depth}"), network(f"plain{depth}")
     assert residual.report.total.params - plain.report.total.params == projected
-    kept = [node.op for node in residual.graph.nodes if "shortcut" not in node.path]
+    kept = [node.op for node in residual.graph.nodes if "downsample" not in node.path]
     assert [node.op for node in plain.graph.nodes] == [op for op in kept if op != Add()]
 
 

@@ -24,10 +24,27 @@ from netdsl.data.augment import (
     random_shift,
 )
 from netdsl.data.batches import Batches
-from netdsl.data.dataset import FileImages, Part, Statistics, in_memory, split, statistics
+from netdsl.data.dataset import (
+    FileImages,
+    Part,
+    Prepared,
+    Statistics,
+    prepared,
+    split,
+    statistics,
+)
 from netdsl.data.images import DataError, fit, read_image, resample, with_channels
+from netdsl.data.prepare import center_crop, preparation, resize
 from netdsl.data.read import read_data
-from netdsl.settings import AUGMENTATIONS, ColorJitter, Mirror, PcaColor, RandomCrop, RandomShift
+from netdsl.preprocess import CenterCrop, Fit, Normalize, Resize
+from netdsl.settings import (
+    AUGMENTATIONS,
+    ColorJitter,
+    Mirror,
+    PcaColor,
+    RandomCrop,
+    RandomShift,
+)
 from netdsl.tensor import Window
 
 
@@ -126,7 +143,7 @@ def test_fit_takes_the_centre() -> None:
 
 def test_fit_leaves_the_right_size_alone() -> None:
     image = random_image(6, 5, 2)
-    assert fit(image, 6, 5) is image
+    assert np.shares_memory(fit(image, 6, 5), image)
 
 
 @given(*[st.integers(1, 60)] * 4)
@@ -414,7 +431,7 @@ def test_split_bounds() -> None:
 
 def test_statistics_against_numpy() -> None:
     part = part_of(9, channels=3)
-    found = statistics(part, 4, 4, workers=2)
+    found = statistics(part.images, workers=2)
     rows = part.images[:].reshape(-1, 3) / 255
     np.testing.assert_allclose(found.mean, rows.mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(found.deviation, rows.std(axis=0), rtol=1e-6)
@@ -424,25 +441,106 @@ def test_statistics_against_numpy() -> None:
 
 def test_statistics_of_a_blank_channel() -> None:
     blank = Part(np.full((4, 3, 3, 1), 51, np.uint8), np.zeros(4, np.int32))
-    found = statistics(blank, 3, 3, workers=1)
+    found = statistics(blank.images, workers=1)
     assert found.mean == pytest.approx([0.2])
     assert found.deviation == (1.0,)
 
 
 def test_statistics_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_module, "STATISTICS_IMAGES", 3)
-    assert statistics(part_of(9), 4, 4, workers=1).images == 3
+    assert statistics(part_of(9).images, workers=1).images == 3
 
 
-def test_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once where memory allows, else one by one: the same images, each prepared once."""
     paths = [save(tmp_path / f"{i}.png", random_image(6, 9, 3, seed=i)) for i in range(3)]
     files = Part(FileImages(paths, 3), np.zeros(3, np.int32))
-    kept = in_memory(files, 4, 4, workers=2)
-    assert kept is not None
-    for index in range(3):
-        np.testing.assert_array_equal(kept.images[index], fit(files.images[index], 4, 4))
+    prepare = preparation((Resize(8), CenterCrop(4)), 4, 4)
+    kept = prepared(files, prepare, workers=2)
+    assert isinstance(kept.images, np.ndarray)
     monkeypatch.setattr(dataset_module, "MEMORY_BYTES", 143)
-    assert in_memory(files, 4, 4, workers=2) is None
+    on_demand = prepared(files, prepare, workers=2)
+    assert isinstance(on_demand.images, Prepared) and len(on_demand.images) == 3
+    for index in range(3):
+        expected = prepare(files.images[index])
+        np.testing.assert_array_equal(kept.images[index], expected)
+        np.testing.assert_array_equal(on_demand.images[index], expected)
+
+
+# ---------------------------------------------------------------- preprocessing
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "expected"),
+    [
+        ((300, 451), 256, (256, 384)),
+        ((512, 512), 232, (232, 232)),
+        ((639, 427), 255, (381, 255)),
+        ((51, 40), 64, (81, 64)),
+        ((1000, 333), 224, (672, 224)),
+        ((7, 300), 16, (16, 685)),
+    ],
+)
+def test_resize_of_the_shorter_side(
+    size: tuple[int, int], side: int, expected: tuple[int, int]
+) -> None:
+    """The sizes that torchvision 0.29.1's Resize gives."""
+    image = np.zeros((*size, 3), np.uint8)
+    assert resize(image, side, "bilinear").shape == (*expected, 3)
+
+
+def test_resize_of_both_sides() -> None:
+    assert resize(np.zeros((9, 5, 1), np.float32), Window(4, 7), "bicubic").shape == (4, 7, 1)
+
+
+def test_resize_refuses_what_would_fill_the_memory() -> None:
+    with pytest.raises(DataError, match="60000×1 pixels, resized to 120,000,000×2,000, is over"):
+        resize(np.zeros((1, 60_000, 1), np.uint8), 2000, "bilinear")
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "corner"),
+    [
+        ((9, 12), 4, (2, 4)),
+        ((10, 11), 5, (2, 3)),
+        ((11, 11), 4, (4, 4)),
+        ((5, 7), 2, (2, 2)),
+        ((256, 341), 224, (16, 58)),
+    ],
+)
+def test_center_crop(size: tuple[int, int], side: int, corner: tuple[int, int]) -> None:
+    """The upper left corners that torchvision 0.29.1's CenterCrop takes."""
+    image = np.arange(size[0] * size[1]).reshape(*size, 1)
+    cut = center_crop(image, Window(side, side))
+    assert cut.shape == (side, side, 1)
+    assert divmod(int(cut[0, 0, 0]), size[1]) == corner
+
+
+def test_center_crop_of_too_little() -> None:
+    with pytest.raises(DataError, match="an image of 5×9 pixels is too small to cut 6×8 out of"):
+        center_crop(np.zeros((9, 5, 3), np.uint8), Window(8, 6))
+
+
+def test_fit_takes_a_share_of_the_middle() -> None:
+    """As TensorFlow's EfficientNets are evaluated: cut, rounded down, then resize."""
+    image = random_image(40, 61, 3)
+    side = int(7 / 8 * 40)
+    top, left = (40 - side) // 2, (61 - side) // 2
+    cut = Image.fromarray(image[top : top + side, left : left + side])
+    expected = np.asarray(cut.resize((16, 16), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(fit(image, 16, 16, 7 / 8, "bicubic"), expected)
+
+
+def test_preparation_applies_its_steps_in_order() -> None:
+    image = random_image(30, 45, 3)
+    prepare = preparation((Resize(12, "bicubic"), CenterCrop(8), Normalize(0.5, 0.5)), 8, 8)
+    expected = np.asarray(Image.fromarray(image).resize((18, 12), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(prepare(image), expected[2:10, 5:13])
+
+
+def test_preparation_fits_to_the_network() -> None:
+    image = random_image(9, 5, 1)
+    np.testing.assert_array_equal(preparation((Fit(),), 3, 4)(image), fit(image, 3, 4))
 
 
 # ---------------------------------------------------------------- augmentation
@@ -562,7 +660,7 @@ def test_changes_are_functions_of_the_generator(option: object, dtype: type) -> 
 
 def batches_of(part: Part, batch: int = 4, seed: int = 3) -> Batches:
     changes = (change_of(RandomShift(1), PLAIN),)
-    return Batches(part, (4, 4), batch, seed, changes)
+    return Batches(part, batch, seed, changes)
 
 
 def test_an_epoch_takes_each_image_once() -> None:
@@ -608,4 +706,4 @@ def test_a_broken_image_ends_the_run(tmp_path: Path) -> None:
     paths[2].write_bytes(paths[2].read_bytes()[:900])
     part = Part(FileImages(paths, 3), np.zeros(4, np.int32))
     with pytest.raises(DataError, match=r"2\.png` can't be decoded"):
-        list(Batches(part, (4, 4), 4, 0).run(0, 3, 2))
+        list(Batches(part, 4, 0).run(0, 3, 2))

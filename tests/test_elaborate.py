@@ -38,6 +38,8 @@ def paths(graph: Graph) -> list[str]:
         ("a: conv(4, 1x1) -> bn -> relu", ["a.conv", "a.bn", "a.relu"]),
         ("a: relu", ["a"]),
         ("0: conv(4, 1x1)\nfeatures.3: conv(4, 1x1)", ["0", "features.3"]),
+        ("block.0: conv(4, 1x1)\nblock.block: conv(4, 1x1)", ["block.0", "block.block"]),
+        ("repeat 2 as i { a.b{i}-{i + 1}: conv(4, 1x1) }", ["a.b0-1", "a.b1-2"]),
         ("repeat 2 { conv(4, 1x1) -> bn }", ["conv.0", "bn.0", "conv.1", "bn.1"]),
         ("l: repeat 2 { conv(4, 1x1) }", ["l.0", "l.1"]),
         ("l: repeat 1 { conv(4, 1x1) -> bn }", ["l.0.conv", "l.0.bn"]),
@@ -113,6 +115,20 @@ def test_a_template_label_is_seen_after_its_loop():
         "for i in range(2) { upsample(2x) -> concat(e{1 - i}) }"
     )
     assert graph.nodes[-1].type.shape == (16, 16, 4 + 4 + 4)
+
+
+def test_a_groups_labels_are_its_own():
+    graph = network(
+        "a: { 0: conv(4, 1x1); mid: conv(4, 1x1); conv(4, 1x1) -> concat(mid) }\n"
+        "for i in range(2) { b{i}: { 0: conv(4, 1x1); last{i}: bn } }\n"
+        "concat(a.mid)\nfrom a.0 -> add(a.mid)"
+    )
+    by_path = {".".join(node.path): node for node in graph.nodes}
+    first, middle = by_path["a.0"].number, by_path["a.mid"].number
+    assert by_path["a.concat"].inputs == (by_path["a.conv"].number, middle)
+    assert by_path["concat"].inputs[1] == middle
+    assert by_path["add"].inputs == (first, middle)
+    assert {"b0.0", "b0.last0", "b1.0", "b1.last1"} <= by_path.keys()
 
 
 def test_branches_from_a_loop():

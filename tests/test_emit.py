@@ -143,6 +143,24 @@ def test_a_block_is_one_class_with_what_differs_as_parameters():
     assert_formatted(python)
 
 
+def test_a_block_of_numbered_layers_is_a_dict_with_a_call():
+    model = load(
+        Source(
+            "net.net",
+            "block unit(width) {\n"
+            "  0: conv(width, 1x1)\n  1: bn -> relu\n  last-1: conv(2, 1x1)\n}\n"
+            "network net {\n  input image[4, 4, 3]\n  a.3: unit(5)\n  _b: unit(6)\n}\n",
+        )
+    )
+    assert "class Unit(nnx.Dict):" in model.python
+    assert 'self["0"] = nnx.Conv(' in model.python
+    module, values = states(model)
+    assert {"a.3.0.kernel", "a.3.1.scale", "a.3.last-1.kernel", "_b.0.bias"} <= values.keys()
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 4, 4, 3)), jnp.float32)
+    (expected,) = interpret(model.graph, values, x)
+    np.testing.assert_allclose(module(x), expected, rtol=1e-5)
+
+
 def test_paths_are_labels():
     model = load(Source("test.net", STAGES), deep=2)
     state = nnx.state(nnx.eval_shape(lambda: model.module(nnx.Rngs(0))))

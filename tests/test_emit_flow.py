@@ -72,6 +72,28 @@ CASES = {
         "a: relu\nresidual { residual { conv(4, 1x1) } }\nadd(a)\nadd { | identity | add(a) }",
         "",
     ),
+    "ways that share a path": (
+        "u: repeat 4 as i { b(i) -> c(i) }",
+        "block b(n) {\n  if n == 1 { d.0: conv(4, 1x1) } else {\n    d.0: conv(n + 3, 1x1)\n"
+        "    d.1: conv(4, 1x1)\n  }\n}\n"
+        "block c(n) {\n  if n == 1 { e: conv(4, 1x1) } else if n == 2 { e: bn } else {\n"
+        "    e: { 0: conv(4, 5x5, pad = 2); 1: bn }\n  }\n}",
+    ),
+    "loops whose rows are too long for their line": (
+        "f.0: conv(4, 1x1)\n"
+        + "".join(
+            f"for (width_of_it, kernel, dilation) in {rows} {{\n"
+            f"  f.{{{first} + kernel}}: wide(width_of_it, kernel, dilation)\n}}\n"
+            for first, rows in [
+                (0, "[(40000, 1, 1), (50000, 3, 1)]"),
+                (10, "[(60000, 1, 1), (70000, 3, 2)]"),
+            ]
+        )
+        + "g.0: repeat 9 as i { wide(40000 + i * i, 3, 1 + i % 3) }\n"
+        "g.1: repeat 9 as i { wide(50000 + i * i * i, 3, 1 + i % 2) }",
+        "block wide(n, k, d) {\n  conv(n, 1x1)\n  conv(4, k, dilation = d, pad = d * (k - 1) // 2)"
+        "\n}",
+    ),
     "conditions in conditions": (
         "b(true, true) -> b(true, false) -> b(false, true) -> b(false, false)",
         "block b(f, g) {\n  residual if f { residual if g { conv(4, 1x1) } }\n"

@@ -33,7 +33,8 @@ def loaded(arguments: Sequence[str], watched: Sequence[str], before: str = "") -
     [
         ["--help"],
         ["--version"],
-        ["list"],
+        ["zoo"],
+        ["list", "operators"],
         ["explain", "conv"],
         ["check", "lenet5"],
         ["cost", "lenet5"],

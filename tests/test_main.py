@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,7 +62,9 @@ def test_help_lists_each_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_each_command_is_a_file_with_help_and_an_example() -> None:
     folder = Path(main.__file__).parent / "commands"
     files = {
-        path.stem for path in folder.glob("*.py") if "\n@click.command(" in path.read_text("utf-8")
+        path.stem.replace("_", "-")
+        for path in folder.glob("*.py")
+        if re.search(r"^@click\.(command|group)\(", path.read_text("utf-8"), re.MULTILINE)
     }
     assert set(main.COMMANDS) == files
     for name in main.COMMANDS:
@@ -240,7 +243,9 @@ def test_names_that_an_encoding_lacks() -> None:
 def test_interrupt(tmp_path: Path) -> None:
     program = tmp_path / "wait.py"
     program.write_text(
-        "import sys, time, types, click\n"
+        "import signal, sys, time, types, click\n"
+        # A shell's job in the background ignores this signal, and so would this process.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from netdsl import main\n"
         "@click.command()\n"
         "def command():\n"

@@ -58,7 +58,7 @@ def test_the_mistake_is_shown_as_it_is() -> None:
 
 
 def test_each_command_is_in_the_table() -> None:
-    assert re.findall(r"^\| `netdsl (\w+)", README, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^\| `netdsl ([\w-]+)", README, re.MULTILINE) == list(COMMANDS)
 
 
 def test_links_and_targets_exist() -> None:

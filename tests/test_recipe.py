@@ -15,6 +15,7 @@ from netdsl.diagnostics import Diagnostic
 from netdsl.evaluate import UNKNOWN, Scope
 from netdsl.parameters import Documented
 from netdsl.parse import parse
+from netdsl.preprocess import PREPROCESSING, CenterCrop, Fit, Normalize, Resize, output_size
 from netdsl.recipe import (
     Recipe,
     UnknownRecipe,
@@ -186,6 +187,55 @@ def test_no_augmentation() -> None:
     assert settings_of("augment mirror", augment="none").augment == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "expected", "size"),
+    [
+        ("fit", (Fit(),), None),
+        ("fit(7 / 8, bicubic)", (Fit(0.875, "bicubic"),), None),
+        ("resize(9x12)", (Resize(Window(9, 12)),), Window(9, 12)),
+        (
+            "resize(256) -> center_crop(224) -> normalize((0.1, 0.2, 0.3), 0.5)",
+            (Resize(256), CenterCrop(Window(224, 224)), Normalize((0.1, 0.2, 0.3), 0.5)),
+            Window(224, 224),
+        ),
+        (
+            "center_crop(300x200) -> resize(150, nearest) -> fit",
+            (CenterCrop(Window(300, 200)), Resize(150, "nearest"), Fit()),
+            None,
+        ),
+    ],
+)
+def test_preprocessing(text: str, expected: object, size: Window | None) -> None:
+    settings = settings_of(f"preprocess {text}")
+    assert settings.preprocess == expected
+    assert output_size(settings.preprocess) == size
+    assert settings_of(f"preprocess {settings.texts()['preprocess']}") == settings
+
+
+def test_normalisation() -> None:
+    assert settings_of("").normalize is None
+    declared = settings_of("preprocess fit -> normalize(127 / 255, 128 / 255)").normalize
+    assert declared is not None
+    assert (declared.mean, declared.deviation) == ((127 / 255,), (128 / 255,))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("imagenet", "imagenet"), ('["cat", "dog"]', ("cat", "dog"))]
+)
+def test_class_names(text: str, expected: object) -> None:
+    settings = settings_of(f"classes {text}")
+    assert settings.classes == expected
+    assert settings_of(f"classes {settings.texts()['classes']}") == settings
+
+
+def test_words_give_way_to_names_of_the_file() -> None:
+    scope = Scope()
+    scope.names["bicubic"] = "nearest"
+    recipe, _ = read("preprocess resize(8x8, bicubic)", scope)
+    assert recipe is not None
+    assert recipe.settings.preprocess == (Resize(Window(8, 8), "nearest"),)
+
+
 def test_durations_in_steps() -> None:
     assert Duration(2.5, "epochs").steps(10) == 25
     assert Duration(7, "steps").steps(10) == 7
@@ -247,6 +297,28 @@ MISTAKES = [
     ("augment random_shift(0)", "argument-value", "0", "at least 1"),
     ("augment none -> mirror", "unknown-augmentation", "none", "no augmentation `none`"),
     ("epochs 5 / 0", "division-by-zero", "5 / 0", "by zero"),
+    ("preprocess rescale(256)", "unknown-preprocessing", "rescale", "no preprocessing `rescale`"),
+    ("preprocess none", "setting-value", "preprocess none", "different sizes"),
+    ("preprocess resize(256)", "setting-value", "preprocess resize(256)", "different sizes"),
+    ("preprocess normalize(0.5, 0.5)", "setting-value", "preprocess normalize(0.5, 0.5)",
+     "end with `fit` or a `center_crop`"),
+    ("preprocess normalize(0.5, 0.5) -> fit", "setting-value",
+     "preprocess normalize(0.5, 0.5) -> fit", "`normalize` is the last step"),
+    ("preprocess resize(200) -> center_crop(224)", "setting-value",
+     "preprocess resize(200) -> center_crop(224)",
+     "`resize(size = 200)` may leave less than `center_crop(size = 224x224)` takes"),
+    ("preprocess resize(9x5) -> center_crop(4x6)", "setting-value",
+     "preprocess resize(9x5) -> center_crop(4x6)", "may leave less"),
+    ("preprocess resize(0x3)", "argument-value", "0x3", "at least 1"),
+    ("preprocess resize(2.5)", "argument-value", "2.5", "a whole number of at least 1, or a size"),
+    ("preprocess resize(8x8, cubic)", "unknown-name", "cubic", "did you mean `bicubic`?"),
+    ("preprocess fit(0)", "argument-value", "0", "above 0, up to 1"),
+    ("preprocess fit -> normalize(127, 128)", "argument-value", "127", "from 0 to 1"),
+    ("preprocess fit -> normalize(0.5, 0)", "argument-value", "0", "above 0, at most 1"),
+    ("preprocess fit -> normalize([], 1)", "argument-value", "[]", "one for each channel"),
+    ("classes cifar", "unknown-name", "cifar", "there is no `cifar`"),
+    ("classes 1000", "setting-value", "1000", "`imagenet`, or a list of names"),
+    ('classes ["a", "b", "a"]', "setting-value", '["a", "b", "a"]', "no two alike"),
 ]  # fmt: skip
 
 
@@ -365,7 +437,7 @@ def test_choosing() -> None:
 # ---------------------------------------------------------------- records
 
 
-@pytest.mark.parametrize("choices", [LOSSES, OPTIMIZERS, SCHEDULES, AUGMENTATIONS])
+@pytest.mark.parametrize("choices", [LOSSES, OPTIMIZERS, SCHEDULES, PREPROCESSING, AUGMENTATIONS])
 def test_documentation_and_names(choices: tuple[type, ...]) -> None:
     names = [choice.name for choice in choices]
     assert len(set(names)) == len(names)
@@ -414,6 +486,7 @@ def option_tables() -> str:
         ("Losses", LOSSES),
         ("Optimizers", OPTIMIZERS),
         ("Schedules", SCHEDULES),
+        ("Preprocessing", PREPROCESSING),
         ("Augmentations", AUGMENTATIONS),
     ):
         parts += ["", f"## {title}"]

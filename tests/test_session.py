@@ -18,6 +18,7 @@ from PIL import Image
 
 from netdsl.main import run
 from netdsl.train.folder import RunFolder
+from netdsl.train.trained import Trained
 
 BLOCKS = """block head(classes) {
   flatten
@@ -342,11 +343,45 @@ def test_predict(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(probabilities) == pytest.approx(1)
     assert {each["class"] for each in found[0]["classes"]} == {"0", "1", "2"}
     assert run(["predict", "run", "one.png", "--top", "1"]) == 0
-    shown = capsys.readouterr().out
-    assert shown.startswith(f"one.png: {found[0]['classes'][0]['class']} ")
+    best = found[0]["classes"][0]
+    assert capsys.readouterr().out == (
+        f"one.png\n  {best['class']}  {100 * best['probability']:5.1f} %\n"
+    )
 
 
 def test_predict_what_is_no_image(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = fails(capsys, 3, "predict", "run", "tiny.net")
     assert "`tiny.net` is not an image that can be decoded" in said
     assert "there is no file `none.png`" in fails(capsys, 3, "predict", "run", "none.png")
+
+
+def test_declared_preprocessing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Training, measuring and predicting prepare images alike, each of them once."""
+    way = "resize(12) -> center_crop(8) -> normalize(0.25, 0.5)"
+    arguments = ["train", "tiny.net", "--recipe", "quick", "--data", "squares.npz"]
+    assert run([*arguments, "--out", "prepared", "--preprocess", way]) == 0
+    description = json.loads((place / "prepared/run.json").read_text())
+    assert description["normalisation"] == {"mean": [0.25], "deviation": [0.5]}
+    trained = Trained(place / "prepared")
+    with np.load(place / "squares.npz") as arrays:
+        image = arrays["images"][1]
+    enlarged = Image.fromarray(image).resize((12, 12), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(
+        trained.predictor.prepare(image[..., None])[..., 0], np.asarray(enlarged)[2:10, 2:10]
+    )
+    capsys.readouterr()
+    last = RunFolder(place / "prepared").read_metrics()[-1]
+    assert run(["eval", "prepared", "--checkpoint", "latest", "--format", "json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["accuracy"] == last["validation_accuracy"]
+    assert measured["loss"] == pytest.approx(last["validation_loss"], rel=1e-5)
+
+
+def test_preprocessing_for_another_network(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", "tiny.net", "--recipe", "quick", "--data", "squares.npz"]
+    way = "resize(12) -> center_crop(10)"
+    said = fails(capsys, 2, *arguments, "--out", "never", "--preprocess", way)
+    assert "`preprocess` makes images of 10x10, but `tiny` takes 8x8" in said
+    way = "fit -> normalize((0.5, 0.5, 0.5), 0.5)"
+    said = fails(capsys, 2, *arguments, "--out", "never", "--preprocess", way)
+    assert "is for 3 channels, but `tiny` takes 1" in said

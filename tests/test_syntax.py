@@ -186,6 +186,12 @@ def test_flow():
         ("a.layer{i}.b", ["a", ("layer", "i"), "b"]),
         ("features.{k}", ["features", "k"]),
         ("in", ["in"]),
+        ("block1-0", [("block1", "-", "0")]),
+        ("a.b{i}-{j}.c", ["a", ("b", "i", "-", "j"), "c"]),
+        ("a-0.1", [("a", "-", "0"), "1"]),
+        ("block.0", ["block", "0"]),
+        ("a.block.0", ["a", "block", "0"]),
+        ("a.block", ["a", "block"]),
     ],
 )
 def test_labels_and_paths(label, parts):

@@ -307,7 +307,7 @@ def equipment(
         optimizer=optimizer or Sgd(0.05, momentum=0.9), epochs=epochs, batch=batch, seed=7
     )
     changes = (change_of(RandomShift(1), PLAIN),)
-    batches = Batches(train or squares(18), (SIZE, SIZE), batch, settings.seed, changes)
+    batches = Batches(train or squares(18), batch, settings.seed, changes)
     stepper, infer = compiled(settings, batches.steps_per_epoch)
     return Equipment(
         stepper,
@@ -632,7 +632,7 @@ def test_evaluation_is_the_same_for_every_batch(batch: int) -> None:
         sizes.add(len(images))
         return images.reshape(len(images), -1)[:, :CLASSES].astype(np.float32)
 
-    found = evaluate(logits_of, part, (SIZE, SIZE), CLASSES, batch, workers=2)
+    found = evaluate(logits_of, part, CLASSES, batch, workers=2)
     expected = measure(
         part.images[:].reshape(9, -1)[:, :CLASSES].astype(np.float32), part.labels, 3
     )

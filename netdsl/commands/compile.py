@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import click
@@ -11,9 +9,9 @@ import click
 from netdsl.commands import options
 from netdsl.commands.console import Console
 from netdsl.commands.loading import load, show
+from netdsl.commands.writing import require_place, write_whole
 from netdsl.diagnostics import Fault
 from netdsl.emit import class_name, emit
-from netdsl.exits import Failure
 from netdsl.report import as_json, both, count
 
 _EXAMPLES = """\b
@@ -57,7 +55,7 @@ def command(
         console.data(source.rstrip("\n"))
         return 0
     path = Path(output if output is not None else f"{network.name}.py")
-    _check_place(path, force=force)
+    require_place(path, force=force, mark=_MARK)
     write_whole(path, source)
     report = network.report
     if output_format == "json":
@@ -93,33 +91,3 @@ def command(
 
 _MARK = "Compiled by netdsl"
 """What the head of every emitted file says."""
-
-
-class NoPlaceToWrite(Failure):
-    """A file that netdsl did not write stands where it would write, or there is no such place."""
-
-
-def _check_place(path: Path, *, force: bool) -> None:
-    if not path.parent.is_dir():
-        raise NoPlaceToWrite(f"there is no folder `{path.parent}` to write into")
-    if path.is_dir():
-        raise NoPlaceToWrite(f"`{path}` is a folder; name a file with -o")
-    if force or not path.exists():
-        return
-    if _MARK not in path.read_bytes()[:2000].decode("utf-8", "replace"):
-        raise NoPlaceToWrite(
-            f"`{path}` exists and was not compiled by netdsl; -o names another, --force replaces it"
-        )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside its place and move it there, so that it is never half there."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise

@@ -11,20 +11,10 @@ import click
 
 from netdsl.commands import options
 from netdsl.commands.console import Console
-from netdsl.commands.loading import open_program, show
+from netdsl.commands.recipes import load_with_recipe
 from netdsl.exits import FINE, PROGRAM_HAS_ERRORS, WRONG_USAGE, Failure
-from netdsl.network import (
-    Network,
-    choose_network,
-    has_errors,
-    load_network,
-    read_settings,
-    recipes_for,
-)
 from netdsl.ops.activation import Softmax
-from netdsl.recipe import Recipe, choose_recipe, read_override, read_recipe
 from netdsl.settings import Settings
-from netdsl.syntax import Setting
 
 _EXAMPLES = """\b
 Examples:
@@ -112,7 +102,9 @@ def command(
     program. A share of each class is held out to measure accuracy on, unless the data has a part
     for that. Ctrl-C saves the run; --resume goes on with it.
     """
-    network, chosen = _load(target, settings, recipe, overrides, console)
+    network, chosen = load_with_recipe(
+        target, settings, recipe, overrides, console, json=output_format == "json"
+    )
     if chosen.unsupported:
         return console.diagnostics(chosen.unsupported)
     graph = network.graph
@@ -161,39 +153,3 @@ def command(
     if at_least is not None and accuracy < at_least:
         raise _BelowTarget(f"held-out accuracy is below {percent(at_least)}")
     return FINE
-
-
-def _load(
-    target: str,
-    settings: dict[str, str],
-    recipe: str | None,
-    overrides: dict[str, str | None],
-    console: Console,
-) -> tuple[Network, Recipe]:
-    """The network and how to train it. Where either has errors, shows them and ends the command."""
-    file, wanted, problems = open_program(target, console)
-    if file is None:
-        sys.exit(show(problems, console, json=False))
-    if wanted is None and recipe is not None and recipe in file.recipes:
-        wanted = file.recipes[recipe].network
-    name = choose_network(file, wanted)
-    replaced: list[Setting] = []
-    for key, text in overrides.items():
-        if text is not None:
-            override, found = read_override(key, text)
-            problems += found
-            if override is not None:
-                replaced.append(override)
-    tree = choose_recipe(recipes_for(file, name), recipe)
-    chosen, found = read_recipe(tree, file.scope, tuple(replaced))
-    problems += found
-    given, found = read_settings(settings, file)
-    problems += found
-    network = None
-    if chosen is not None and not has_errors(problems):
-        network, found = load_network(file, name, {**chosen.arguments, **given})
-        problems += found
-    code = console.diagnostics(problems)
-    if network is None or chosen is None:
-        sys.exit(code)
-    return network, chosen

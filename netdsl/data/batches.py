@@ -16,7 +16,7 @@ import numpy as np
 
 from netdsl.data.augment import Change
 from netdsl.data.dataset import Part
-from netdsl.data.images import DataError, fit
+from netdsl.data.images import DataError
 
 _ORDER, _CHANGES = 0, 1
 """What a random stream is for, as part of its seed."""
@@ -32,20 +32,17 @@ class Batch(NamedTuple):
 class Batches:
     """The training images of every step, in a new order each epoch.
 
-    An epoch has floor(images / batch) steps; the images left over change with the order. With
-    `keep_size`, the changes get images in their own size (one of them crops); otherwise resized
-    to height × width. Raises DataError where there are fewer images than a batch takes.
+    An epoch has floor(images / batch) steps; the images left over change with the order. The images
+    of `part` are prepared for the network, unless a change crops that out of any size. Raises
+    DataError where there are fewer images than a batch takes.
     """
 
     def __init__(
         self,
         part: Part,
-        size: tuple[int, int],
         batch: int,
         seed: int,
         changes: tuple[Change, ...] = (),
-        *,
-        keep_size: bool = False,
     ) -> None:
         if len(part.labels) < batch:
             raise DataError(
@@ -53,11 +50,9 @@ class Batches:
                 f"there are; try --batch {max(1, len(part.labels) // 8)}"
             )
         self.part = part
-        self.size = size
         self.batch = batch
         self.seed = seed
         self.changes = changes
-        self.keep_size = keep_size
         self.steps_per_epoch = len(part.labels) // batch
         # Of the last epoch asked for; the pair is replaced whole, so threads may race for it.
         self._order = (-1, np.empty(0, np.int64))
@@ -81,8 +76,6 @@ class Batches:
     def image(self, index: int, epoch: int) -> np.ndarray:
         """One training image [H, W, C] as it is seen in an epoch."""
         image = self.part.images[index]
-        if not self.keep_size:
-            image = fit(image, *self.size)
         if self.changes:
             rng = np.random.default_rng([self.seed, _CHANGES, epoch, index])
             for change in self.changes:

@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from netdsl.data.images import Pixels, fit, read_image, to_unit
+from netdsl.data.images import Pixels, read_image, to_unit
+from netdsl.data.prepare import Prepare
 
 MEMORY_BYTES = 1 << 30
 """Decoded images are kept in memory up to this size; beyond it they are decoded for each batch."""
@@ -66,6 +67,20 @@ class Selection:
         return self.images[int(self.indices[index])]
 
 
+class Prepared:
+    """Another sequence's images, each brought to the network's input when it is asked for."""
+
+    def __init__(self, images: Images, prepare: Prepare) -> None:
+        self.images = images
+        self.prepare = prepare
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Pixels:
+        return self.prepare(self.images[index])
+
+
 class Dataset(NamedTuple):
     """What was read from `name`. `validation` is None where the data has no such part.
 
@@ -100,17 +115,18 @@ def split(part: Part, fraction: float, classes: int) -> tuple[Part, Part]:
     return part.take(training), part.take(validation)
 
 
-def in_memory(part: Part, height: int, width: int, workers: int) -> Part | None:
-    """The part with all images fitted to height × width, as one array; None where it is too big."""
+def prepared(part: Part, prepare: Prepare, workers: int) -> Part:
+    """The part with all images prepared: now, as one array, or where that is too big on demand."""
+    images = Prepared(part.images, prepare)
     if len(part.labels) == 0:
         return part
-    first = fit(part.images[0], height, width)
+    first = images[0]
     if first.nbytes * len(part.labels) > MEMORY_BYTES:
-        return None
+        return Part(images, part.labels)
     pixels = np.empty((len(part.labels), *first.shape), first.dtype)
 
     def place(index: int) -> None:
-        pixels[index] = fit(part.images[index], height, width)
+        pixels[index] = images[index]
 
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(place, range(len(part.labels))):
@@ -131,22 +147,20 @@ class Statistics(NamedTuple):
     images: int
 
 
-def statistics(part: Part, height: int, width: int, workers: int) -> Statistics:
-    """Mean, deviation and covariance of the channels of fitted images."""
-    count = min(len(part.labels), STATISTICS_IMAGES)
-    indices = np.linspace(0, len(part.labels) - 1, count).astype(np.int64)
+def statistics(images: Images, workers: int) -> Statistics:
+    """Mean, deviation and covariance of the channels of prepared images."""
+    count = min(len(images), STATISTICS_IMAGES)
+    indices = np.linspace(0, len(images) - 1, count).astype(np.int64)
 
-    def sums(index: np.int64) -> tuple[np.ndarray, np.ndarray]:
-        pixels = to_unit(fit(part.images[int(index)], height, width)).astype(np.float64)
+    def means(index: np.int64) -> tuple[np.ndarray, np.ndarray]:
+        pixels = to_unit(images[int(index)]).astype(np.float64)
         rows = pixels.reshape(-1, pixels.shape[-1])
-        return rows.sum(axis=0), rows.T @ rows
+        return rows.mean(axis=0), rows.T @ rows / len(rows)
 
     with ThreadPoolExecutor(workers) as pool:
-        pairs = list(pool.map(sums, indices))
-    pixels_per_image = height * width
-    total = count * pixels_per_image
-    mean = np.sum([first for first, _ in pairs], axis=0) / total
-    covariance = np.sum([second for _, second in pairs], axis=0) / total - np.outer(mean, mean)
+        pairs = list(pool.map(means, indices))
+    mean = np.mean([first for first, _ in pairs], axis=0)
+    covariance = np.mean([second for _, second in pairs], axis=0) - np.outer(mean, mean)
     deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     deviation = np.where(deviation > 1e-6, deviation, 1.0)
     return Statistics(

@@ -79,11 +79,16 @@ def with_channels(images: np.ndarray, channels: int, shown: str) -> np.ndarray:
     raise DataError(f"{shown} has images of {present} channels; the network takes {channels}")
 
 
-def resample(image: Pixels, box: tuple[int, int, int, int], size: tuple[int, int]) -> Pixels:
-    """The part `box` (left, top, right, bottom) of an image as [height, width, C], bilinear.
+def resample(
+    image: Pixels,
+    box: tuple[int, int, int, int],
+    size: tuple[int, int],
+    method: str = "bilinear",
+) -> Pixels:
+    """The part `box` (left, top, right, bottom) of an image as [height, width, C].
 
-    Where it shrinks, each output pixel averages all input pixels under its triangle, as Pillow
-    does. `size` is (height, width).
+    `size` is (height, width), `method` one of Pillow's filters. Where bilinear or bicubic shrink,
+    each output pixel averages all input pixels under its filter.
     """
     height, width = size
     if box == (0, 0, width, height) and image.shape[:2] == size:
@@ -93,7 +98,9 @@ def resample(image: Pixels, box: tuple[int, int, int, int], size: tuple[int, int
     def resized(plane: np.ndarray) -> np.ndarray:
         picture = Image.fromarray(np.ascontiguousarray(plane))
         return np.asarray(
-            picture.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=None)
+            picture.resize(
+                (width, height), Image.Resampling[method.upper()], box=box, reducing_gap=None
+            )
         )
 
     if image.dtype == np.uint8 and channels == 3:
@@ -102,16 +109,21 @@ def resample(image: Pixels, box: tuple[int, int, int, int], size: tuple[int, int
     return np.stack(planes, axis=-1)
 
 
-def fit(image: Pixels, height: int, width: int) -> Pixels:
+def fit(
+    image: Pixels, height: int, width: int, share: float = 1.0, method: str = "bilinear"
+) -> Pixels:
     """The largest centred part of the network's proportions, resized to [height, width, C].
 
-    The part has whole pixels: its proportions may be off by half a one.
+    Of that part's sides `share` is taken, rounded down. The part has whole pixels: its proportions
+    may be off by half a one.
     """
     h, w = image.shape[:2]
-    part_h = min(h, max(1, round(w * height / width)))
-    part_w = min(w, max(1, round(h * width / height)))
+    part_h = max(1, int(share * min(h, max(1, round(w * height / width)))))
+    part_w = max(1, int(share * min(w, max(1, round(h * width / height)))))
     top, left = (h - part_h) // 2, (w - part_w) // 2
-    return resample(image, (left, top, left + part_w, top + part_h), (height, width))
+    # Cut first: Pillow's filters reach beyond a box.
+    part = image[top : top + part_h, left : left + part_w]
+    return resample(part, (0, 0, part_w, part_h), (height, width), method)
 
 
 def to_unit(image: Pixels) -> np.ndarray:

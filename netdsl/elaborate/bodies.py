@@ -268,9 +268,22 @@ class Bodies(Calls):
             case syntax.Group(body, span):
                 label = place.names.get(id(step))
                 inner = place.inner() if label is None else self.labelled(place, label, span)
+                if label is not None:
+                    inner.scope = Scope(place.scope)
                 with self.region("group", inner, "", span, place.current):
                     self.body(body, inner)
                 place.current = inner.current
+                if label is not None:
+                    self.export(inner, place)
+
+    def export(self, inner: Place, place: Place) -> None:
+        """Make the labels of a group known around it, under the group's own: `features.0`."""
+        parts = inner.prefix[len(place.prefix) :]
+        group = ".".join(parts[: len(parts) - len(place.indices)])
+        for name, value in inner.scope.names.items():
+            if isinstance(value, Tensor) and name not in ("in", "out"):
+                span = inner.scope.spans.get(name, value.span)
+                place.scope.labels.bind(f"{group}.{name}", value, span)
 
     def condition(self, step: syntax.If, place: Place) -> None:
         self.current_known(place)

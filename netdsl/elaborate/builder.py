@@ -313,12 +313,13 @@ class OpenRegion:
 def check_label(parts: tuple[str, ...], span: Span) -> None:
     """Refuse what is no name, and names that mean something to Python or Flax; raises Fault."""
     for part in parts:
-        if not (part.isascii() and (part.isidentifier() or part.isdecimal())):
+        word = part.replace("-", "")
+        if not (word.isascii() and (word.isidentifier() or word.isdecimal())):
             fail(
                 "label-not-a-name",
                 f"`{part}` is no label",
                 span,
-                help="a label is made of letters, digits and `_`",
+                help="a label is made of letters, digits, `_` and `-`",
             )
         if keyword.iskeyword(part) or part in _RESERVED or part.startswith(_RESERVED_STARTS):
             fail(

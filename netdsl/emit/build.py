@@ -57,6 +57,8 @@ _ALLOWED = (
 _IMPORTS = frozenset({"jax", "jax.numpy", "flax"})
 _BUILTINS: dict[str, Any] = {
     "__build_class__": __build_class__,
+    # Compiled parts of jax import as they need, by what their caller has; no emitted code may.
+    "__import__": __import__,
     "__name__": "netdsl_emitted",
     "ValueError": ValueError,
     "bool": bool,
@@ -70,7 +72,7 @@ _BUILTINS: dict[str, Any] = {
     "tuple": tuple,
     "zip": zip,
 }
-"""All that emitted code may call beside jax and flax."""
+"""All that emitted code may call beside jax and flax; of names that begin with `__`, none."""
 
 
 class ForbiddenCode(Exception):

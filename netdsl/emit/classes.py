@@ -7,15 +7,16 @@ from typing import Any
 
 from netdsl import code
 from netdsl.emit.constructor import Constructor
-from netdsl.emit.documentation import docstring, pascal, snake
+from netdsl.emit.documentation import class_name, docstring, pascal, snake
 from netdsl.emit.forward import Forward
+from netdsl.emit.inlined import RUNTIME_CLASSES
 from netdsl.emit.layout import Each, Layout, Path, Uses, regions
 from netdsl.emit.printer import Wrapped, lines
 from netdsl.emit.slots import RESERVED, Parameters, unused
 from netdsl.emit.template import Block, Different, Op, Template, items_of, map_slots, merge
 from netdsl.graph import Graph, Region
 
-_CLASS_NAMES_TAKEN = frozenset({"Scale", "None", "True", "False"})
+_CLASS_NAMES_TAKEN = RUNTIME_CLASSES | {"None", "True", "False"}
 
 
 class Class:
@@ -128,14 +129,14 @@ class Classes:
         self.made: list[Class] = []
         self.of_call: dict[int, tuple[Class, int]] = {}
         self.calls: dict[tuple[str, int], list[Region]] = {}
-        self.class_names: set[str] = {pascal(graph.name), *_CLASS_NAMES_TAKEN}
+        self.class_names: set[str] = {class_name(graph), *_CLASS_NAMES_TAKEN}
         self.unrollable: set[tuple[int, int]] = set()
         self.making: set[tuple[str, int]] = set()
         for region in regions(graph.root):
             if region.kind == "block":
                 self.calls.setdefault(_declaration(region), []).append(region)
         layout = Layout(graph, graph.root, self.uses)
-        self._add(pascal(graph.name), [layout], merge([layout.items], self))
+        self._add(class_name(graph), [layout], merge([layout.items], self))
 
     def class_of(self, region: Region) -> tuple[Class, dict[str, Any]]:
         """The class of a block's call, and the arguments that the call passes."""

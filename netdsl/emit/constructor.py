@@ -44,6 +44,8 @@ class Constructor:
     def __init__(self, owner: Class) -> None:
         self.owner = owner
         self.statements: list[str] = []
+        self.tables: set[str] = set()
+        """The local variables of rows that are too long for their loop."""
         by_name: dict[object, list[Leaf]] = {}
         for leaf in self._leaves(owner.template, owner.parameters, (), ()):
             by_name.setdefault(leaf.path[0], []).append(leaf)
@@ -126,11 +128,18 @@ class Constructor:
 
     def _build(self, leaves: list[Leaf], depth: int) -> Doc:
         """The container of modules whose paths agree up to `depth`."""
-        if len(leaves) == 1 and len(leaves[0].path) == depth:
-            (leaf,) = leaves
-            if leaf.conditions:
-                return Choice(leaf.layout, " and ".join(leaf.conditions))
-            return leaf.layout
+        here = [leaf for leaf in leaves if len(leaf.path) == depth]
+        if here:
+            leaf, *others = here + [leaf for leaf in leaves if len(leaf.path) > depth]
+            if not leaf.conditions:
+                return leaf.layout
+            condition = " and ".join(leaf.conditions)
+            if not others:
+                return Choice(leaf.layout, condition)
+            # Other ways of a condition have layers of the same name.
+            if len(others) == 1 and others[0].conditions == (negated(condition),):
+                others = [others[0]._replace(conditions=())]
+            return Choice(leaf.layout, condition, self._build(others, depth))
         parts: dict[str | Each, list[Leaf]] = {}
         for leaf in leaves:
             parts.setdefault(leaf.path[depth], []).append(leaf)
@@ -171,7 +180,9 @@ class Constructor:
 
     def _named_rows(self, leaf: Leaf, rows: list[Any]) -> str:
         """Give rows too long for their place a name."""
-        name = unused(f"{leaf.path[0]}_rows", set(self.owner.parameters.arguments))
+        taken = set(self.owner.parameters.arguments) | self.tables
+        name = unused(f"{leaf.path[0]}_rows", taken)
+        self.tables.add(name)
         table = Bracket("[", tuple(("", literal(row)) for row in rows), "]")
         self.statements += lines(8, f"{name} = ", table)
         return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from pathlib import Path
 
+from netdsl.emit.inlined import RUNTIME_CLASSES
 from netdsl.graph import Graph, Region
 
 WIDTH = 88
@@ -23,7 +24,8 @@ def snake(name: str) -> str:
 
 def class_name(graph: Graph) -> str:
     """The class of a network in the file that is emitted for it."""
-    return pascal(graph.name)
+    name = pascal(graph.name)
+    return f"{name}Net" if name in RUNTIME_CLASSES else name
 
 
 def docstring(region: Region, graph: Graph, is_network: bool) -> list[str]:

@@ -10,6 +10,9 @@ RUNTIME = Path(__file__).parent.parent / "runtime"
 RUNTIME_NAMES = frozenset(path.stem for path in RUNTIME.glob("*.py"))
 """What a variable of emitted code must not be called."""
 
+RUNTIME_CLASSES = frozenset(name.title().replace("_", "") for name in RUNTIME_NAMES)
+"""What a class of emitted code must not be called, were all of these classes."""
+
 
 def runtime_source(name: str) -> str:
     """The source of a runtime function or class."""

@@ -148,10 +148,11 @@ class Generator(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """`value if condition else None`."""
+    """`value if condition else otherwise`."""
 
     value: Doc
     condition: str
+    otherwise: Doc = "None"
 
 
 class Wrapped(NamedTuple):
@@ -182,8 +183,8 @@ def one_line(layout: Doc) -> str:
             return f"{opening}{inside}{closing}"
         case Generator(opening, element, _, _, closing):
             return f"{opening}{one_line(element)} {layout.clause}{closing}"
-        case Choice(value, condition):
-            return f"{one_line(value)} if {condition} else None"
+        case Choice(value, condition, otherwise):
+            return f"{one_line(value)} if {condition} else {one_line(otherwise)}"
         case Wrapped(text):
             return text
         case str():
@@ -203,8 +204,11 @@ def lines(indent: int, prefix: str, layout: Doc, suffix: str = "") -> list[str]:
         # Not even the bracket fits beside the name.
         return [f"{space}{prefix}(", *lines(indent + 4, "", layout), f"{space})"]
     if isinstance(layout, Choice):
+        if prefix.endswith(" = "):
+            return [f"{space}{prefix}(", *lines(indent + 4, "", layout), f"{space}){suffix}"]
         value = lines(indent, prefix, layout.value)
-        return [*value, f"{space}if {layout.condition}", f"{space}else None{suffix}"]
+        condition = f"{space}if {layout.condition}"
+        return [*value, condition, *lines(indent, "else ", layout.otherwise, suffix)]
     if isinstance(layout, Generator):
         whole = f"{space}    {one_line(layout.element)} {layout.clause}"
         if len(whole) <= WIDTH:

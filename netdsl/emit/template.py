@@ -250,6 +250,11 @@ _POSITIONAL = {
     "nnx.LayerNorm": ("features",),
     "nnx.GroupNorm": ("features",),
     "Scale": ("features",),
+    "SelfAttention": ("features",),
+    "WindowAttention": ("features",),
+    "CosineWindowAttention": ("features",),
+    "ClassToken": ("features",),
+    "PositionEmbedding": ("tokens", "features"),
     "stochastic_depth": ("", "rate"),
     "channel_shuffle": ("", "groups"),
 }

@@ -15,6 +15,13 @@ from netdsl.ops.activation import (
     Softmax,
     Tanh,
 )
+from netdsl.ops.attention import (
+    Attention,
+    BlockAttention,
+    CosineWindowAttention,
+    GridAttention,
+    WindowAttention,
+)
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, ConvTranspose, Depthwise
 from netdsl.ops.dense import Dense
@@ -37,9 +44,11 @@ from netdsl.ops.shape import (
     Pad,
     Reshape,
     Select,
+    SpaceToDepth,
     Split,
     Upsample,
 )
+from netdsl.ops.tokens import ClassToken, PositionEmbedding, TakeToken, Tokens
 
 OPS: tuple[type[Op], ...] = (
     Conv,
@@ -51,6 +60,15 @@ OPS: tuple[type[Op], ...] = (
     GroupNorm,
     LocalResponseNorm,
     Scale,
+    Attention,
+    WindowAttention,
+    CosineWindowAttention,
+    BlockAttention,
+    GridAttention,
+    Tokens,
+    ClassToken,
+    PositionEmbedding,
+    TakeToken,
     MaxPool,
     AveragePool,
     GlobalAveragePool,
@@ -73,6 +91,7 @@ OPS: tuple[type[Op], ...] = (
     Flatten,
     Reshape,
     Upsample,
+    SpaceToDepth,
     Pad,
     Crop,
     Select,
@@ -103,6 +122,7 @@ SYNONYMS: dict[str, str] = {
     "batch_norm": "bn",
     "batchnorm": "bn",
     "batchnorm2d": "bn",
+    "cls_token": "class_token",
     "concatenate": "concat",
     "conv2d": "conv",
     "conv2d_transpose": "conv_transpose",
@@ -135,10 +155,20 @@ SYNONYMS: dict[str, str] = {
     "max_pool": "maxpool",
     "maximum": "max",
     "maxpool2d": "maxpool",
+    "mha": "attention",
+    "multi_head_attention": "attention",
+    "multihead_attention": "attention",
+    "multiheadattention": "attention",
     "multiply": "mul",
+    "patch_merging": "space_to_depth",
+    "pos_embedding": "position_embedding",
+    "positional_embedding": "position_embedding",
     "resize": "upsample",
+    "self_attention": "attention",
+    "shifted_window_attention": "window_attention",
     "skip": "identity",
     "swish": "silu",
+    "to_tokens": "tokens",
     "transposed_conv": "conv_transpose",
     "upsampling": "upsample",
     "zero_pad": "pad",

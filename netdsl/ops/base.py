@@ -11,7 +11,7 @@ from typing import ClassVar
 from netdsl.code import Emission
 from netdsl.parameters import Documented
 from netdsl.sizes import Size, symbols
-from netdsl.tensor import Cost, Field, TensorType, Weight
+from netdsl.tensor import Cost, Derived, Field, TensorType, Weight
 
 
 class OpError(Exception):
@@ -82,6 +82,10 @@ class Op(Documented):
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         """The arrays that the layer holds, for inputs that `infer` accepted."""
         raise NotImplementedError
+
+    def derived(self, *inputs: TensorType) -> tuple[Derived, ...]:
+        """What a state_dict has of the layer besides its weights, for inputs as of `weights`."""
+        return ()
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         """The forward work for one image."""

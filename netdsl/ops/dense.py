@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
-from netdsl.kinds import Boolean, Integer
+from netdsl.kinds import Boolean, Choice, Integer
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
 from netdsl.parameters import param
@@ -14,11 +14,14 @@ class Dense(Op):
     """Weigh all C inputs for each of F outputs.
 
         x[N, C] -> y[N, F] = x w + b
+        x[N, T, C] -> y[N, T, F]              a sequence: each token alike
+        x[N, H, W, C] -> y[N, H, W, F]        an image, with axis = channels: each pixel alike
         params = C F + F·bias
-        macs   = C F              per image
+        macs   = C F              for each vector, token or pixel
 
-    An image must be made a vector first, so that nobody multiplies only its channels unawares;
-    where that is meant, it is `conv(F, 1x1)`.
+    An image must be made a vector first, so that nobody weighs only its channels unawares; where
+    that is meant, say `axis = channels`. It is what `conv(F, 1x1)` computes, but PyTorch's
+    checkpoints hold the weights of the one with two axes, of the other with four.
     """
 
     name = "dense"
@@ -26,18 +29,23 @@ class Dense(Op):
     features: int = param("outputs F", Integer(1))
     bias: bool = param("whether each output adds a learned constant", Boolean(), True)
     init: str = param("how the weights start", INITIALIZER, "lecun_normal")
+    axis: str = param(
+        "what is weighed: the features of a vector or of each token, or also an image's channels",
+        Choice("features", "channels"),
+        "features",
+    )
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        if len(x.shape) != 1:
+        if x.is_image and self.axis != "channels":
             raise OpError(
                 "needs-vector",
                 f"`dense` works on a vector, not on an image of {x}",
                 operand=0,
-                help=f"put `flatten` or `globalavgpool` before it; `conv({self.features}, 1x1)` "
-                "works on each pixel",
+                help="put `flatten` or `globalavgpool` before it; "
+                f"`dense({self.features}, axis = channels)` works on each pixel",
             )
-        return TensorType((self.features,))
+        return TensorType((*x.shape[:-1], self.features))
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         (x,) = inputs
@@ -47,8 +55,8 @@ class Dense(Op):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         (x,) = inputs
-        macs = x.channels * self.features
-        return Cost(macs=macs, flops=2 * macs + (self.features if self.bias else 0))
+        macs = x.elements * self.features
+        return Cost(macs=macs, flops=2 * macs + (output.elements if self.bias else 0))
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs

@@ -18,7 +18,7 @@ class _Merge(Op):
         return Cost(flops=(len(inputs) - 1) * output.elements)
 
 
-_AXES = ("height", "width", "channels")
+_AXES = {1: ("features",), 2: ("tokens", "channels"), 3: ("height", "width", "channels")}
 
 
 def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, axes: int) -> None:
@@ -26,13 +26,13 @@ def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, a
     if len(first.shape) != len(other.shape):
         raise OpError(
             "shape-mismatch",
-            f"`{op.name}` joins {first} with {other}: an image with a vector",
+            f"`{op.name}` joins {first} with {other}: {first.noun} with {other.noun}",
             operand=operand,
             help="`globalavgpool(keep = true)` leaves an image; `flatten` makes a vector"
             if op.name == "concat"
             else "`mul` weighs the channels of an image with a vector",
         )
-    names = _AXES if first.is_image else ("features",)
+    names = _AXES[len(first.shape)]
     for name, a, b in list(zip(names, first.shape, other.shape, strict=True))[:axes]:
         note = _difference(a, b)
         if note is not None:
@@ -137,7 +137,7 @@ class Multiply(_Merge):
 
 
 def _is_weighing(x: TensorType) -> bool:
-    return not x.is_image or x.shape[:2] == (1, 1)
+    return len(x.shape) == 1 or (x.is_image and x.shape[:2] == (1, 1))
 
 
 class Maximum(_Merge):

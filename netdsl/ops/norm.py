@@ -7,7 +7,7 @@ from netdsl.kinds import Boolean, Choice, Integer, Number
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import require_image
 from netdsl.parameters import param
-from netdsl.tensor import Cost, TensorType, Weight
+from netdsl.tensor import Cost, Derived, TensorType, Weight
 
 
 class _Normalisation(Op):
@@ -73,6 +73,9 @@ class BatchNorm(_Normalisation):
             Weight("mean", shape, "running_mean", (0,), trainable=False),
             Weight("var", shape, "running_var", (0,), trainable=False),
         )
+
+    def derived(self, *inputs: TensorType) -> tuple[Derived, ...]:
+        return (Derived("num_batches_tracked", (), "I64"),)
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=2 * output.elements)

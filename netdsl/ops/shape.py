@@ -7,9 +7,9 @@ from math import prod
 from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, Usual, call
 from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, WindowKind
 from netdsl.ops.base import Op, OpError, whole
-from netdsl.ops.windows import require_image
+from netdsl.ops.windows import require_image, require_multiple
 from netdsl.parameters import param
-from netdsl.sizes import Size
+from netdsl.sizes import Size, ceil_divide
 from netdsl.tensor import Cost, Field, TensorType, Weight, Window
 
 
@@ -44,7 +44,7 @@ class Flatten(_Moving):
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
         value: Fragment = Input()
-        if self.order == "channels_first" and x.is_image:
+        if self.order == "channels_first" and len(x.shape) > 1:
             value = call("jnp.moveaxis", value, -1, 1)
         return Emission(Method(value, "reshape", (-1, whole(x.elements))))
 
@@ -57,7 +57,8 @@ class Reshape(_Moving):
 
         x[N, …] -> y[N, *shape]
 
-    One size may be -1: what is left. The product of sizes must stay.
+    One size is a vector, two are tokens and channels of a sequence, three an image's. One may be
+    -1: what is left. The product of sizes must stay.
     """
 
     name = "reshape"
@@ -65,10 +66,10 @@ class Reshape(_Moving):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
-        if 0 in self.shape or self.shape.count(-1) > 1 or len(self.shape) not in (1, 3):
+        if 0 in self.shape or self.shape.count(-1) > 1 or len(self.shape) not in (1, 2, 3):
             raise OpError(
                 "reshape-sizes",
-                f"{list(self.shape)} is not a shape of 1 or 3 sizes with at most one -1",
+                f"{list(self.shape)} is not a shape of 1 to 3 sizes with at most one -1",
                 argument="shape",
             )
         known = prod(size for size in self.shape if size != -1)
@@ -120,6 +121,47 @@ class Upsample(_Moving):
     def field(self) -> Field:
         kernel = Window(2, 2) if self.method == "bilinear" else Window(1, 1)
         return Field(kernel, zoom=self.scale)
+
+
+class SpaceToDepth(_Moving):
+    """Make the pixels of each small block the channels of one pixel.
+
+        x[N, H, W, C] -> y[N, H / S, W / S, S² C]        pixel by pixel, each with its channels
+
+    `pad = same` puts zeros below and to the right where S does not divide H or W; else it must.
+    Source: Liu et al. 2021, arXiv:2103.14030, §3.1: patch merging, with a norm and a dense after.
+    """
+
+    name = "space_to_depth"
+    scale: Window = param("side S of the blocks, pixels", WindowKind())
+    order: str = param(
+        "in which order a block's pixels follow: by rows as in TensorFlow, by columns as in Swin",
+        Choice("rows", "columns"),
+        "rows",
+    )
+    pad: str = param("whether an image is padded to whole blocks", Choice("same", "valid"), "valid")
+
+    def infer(self, *inputs: TensorType) -> TensorType:
+        (x,) = inputs
+        require_image(self, x)
+        if self.pad == "valid":
+            require_multiple(self, x, self.scale, "scale")
+        height, width, channels = x.shape
+        return TensorType(
+            (
+                ceil_divide(height, self.scale.height),
+                ceil_divide(width, self.scale.width),
+                channels * (self.scale.height * self.scale.width),
+            )
+        )
+
+    def emit(self, *inputs: TensorType) -> Emission:
+        by_columns = Usual(self.order == "columns", False)
+        apply = call("space_to_depth", Input(), scale=tuple(self.scale), by_columns=by_columns)
+        return Emission(apply, runtime=("space_to_depth",))
+
+    def field(self) -> Field:
+        return Field(self.scale, self.scale)
 
 
 class Pad(_Moving):

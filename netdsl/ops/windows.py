@@ -17,9 +17,37 @@ def require_image(op: Op, x: TensorType) -> None:
     if not x.is_image:
         raise OpError(
             "needs-image",
-            f"`{op.name}` works on an image (height × width × channels), not on a vector of {x}",
+            f"`{op.name}` works on an image (height × width × channels), not on {x.noun} of {x}",
             operand=0,
-            help="put it in front of `flatten` or the global pooling",
+            help="`reshape([H, W, -1])` makes an image of a sequence"
+            if x.is_sequence
+            else "put it in front of `flatten` or the global pooling",
+        )
+
+
+def require_sequence(op: Op, x: TensorType) -> None:
+    """Raise OpError unless the input is a sequence."""
+    if not x.is_sequence:
+        raise OpError(
+            "needs-sequence",
+            f"`{op.name}` works on a sequence (tokens × channels), not on {x.noun} of {x}",
+            operand=0,
+            help="`tokens` makes a sequence of an image" if x.is_image else "",
+        )
+
+
+def require_multiple(op: Op, x: TensorType, window: Window, argument: str) -> None:
+    """Raise OpError unless windows tile the image, at every size that its input may have."""
+    for name, size, side in zip(("height", "width"), x.shape, window, strict=False):
+        if size % side == 0:
+            continue
+        known = isinstance(size, int)
+        raise OpError(
+            "size-not-divisible",
+            f"`{op.name}` tiles the image with {window}, but {side} does not divide "
+            f"{'the' if known else 'every'} {name} of {size}",
+            argument=argument,
+            help="`pad` makes it larger" if known else "let the input say `where H % … == 0`",
         )
 
 

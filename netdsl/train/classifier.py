@@ -11,6 +11,8 @@ import numpy as np
 from flax import nnx
 
 from netdsl.graph import Graph
+from netdsl.preprocess import output_size
+from netdsl.settings import Settings
 from netdsl.train.errors import RunRefused
 
 Arrays: TypeAlias = dict[str, jax.Array]
@@ -131,6 +133,29 @@ class Normalisation(NamedTuple):
         unit = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
         mean = jnp.asarray(self.mean, jnp.float32)
         return (unit - mean) / jnp.asarray(self.deviation, jnp.float32)
+
+
+def normalisation_of(settings: Settings) -> Normalisation | None:
+    """What a recipe declares; None where it leaves that to the training images."""
+    declared = settings.normalize
+    return None if declared is None else Normalisation(declared.mean, declared.deviation)
+
+
+def require_preprocessing(settings: Settings, name: str, interface: Interface) -> None:
+    """Raise RunRefused where a recipe makes no images that the network takes."""
+    height, width, channels = interface.image
+    size = output_size(settings.preprocess)
+    if size is not None and size != (height, width):
+        raise RunRefused(
+            f"`preprocess` makes images of {size}, but `{name}` takes {height}x{width}; "
+            f"say it for that size with --preprocess"
+        )
+    declared = settings.normalize
+    for values in () if declared is None else (declared.mean, declared.deviation):
+        if len(values) not in (1, channels):
+            raise RunRefused(
+                f"`{declared}` is for {len(values)} channels, but `{name}` takes {channels}"
+            )
 
 
 Inference: TypeAlias = Callable[[Arrays, Arrays, np.ndarray], jax.Array]

@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from netdsl.data.dataset import Part
-from netdsl.data.images import fit
 
 LogitsOf: TypeAlias = Callable[[np.ndarray], np.ndarray]
 """images[N, H, W, C] as they were read -> logits[N, classes]."""
@@ -37,29 +36,22 @@ class Evaluation(NamedTuple):
         ]
 
 
-def evaluate(
-    logits_of: LogitsOf, part: Part, size: tuple[int, int], classes: int, batch: int, workers: int
-) -> Evaluation:
-    """Measure all images of a part, fitted to `size` (height, width)."""
-    logits = np.concatenate(list(all_logits(logits_of, part, size, batch, workers)))
+def evaluate(logits_of: LogitsOf, part: Part, classes: int, batch: int, workers: int) -> Evaluation:
+    """Measure all images of a part, which are prepared for the network."""
+    logits = np.concatenate(list(all_logits(logits_of, part, batch, workers)))
     return measure(logits, part.labels, classes)
 
 
-def all_logits(
-    logits_of: LogitsOf, part: Part, size: tuple[int, int], batch: int, workers: int
-) -> Iterator[np.ndarray]:
+def all_logits(logits_of: LogitsOf, part: Part, batch: int, workers: int) -> Iterator[np.ndarray]:
     """logits[n, classes] of a batch after the other, in order.
 
     The last batch is filled up to the size of the others, so that one compiled function serves all.
     """
-
-    def image(index: int) -> np.ndarray:
-        return fit(part.images[index], *size)
-
     count = len(part.labels)
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, count, batch):
-            images = np.stack(list(pool.map(image, range(start, min(start + batch, count)))))
+            taken = range(start, min(start + batch, count))
+            images = np.stack(list(pool.map(part.images.__getitem__, taken)))
             present = len(images)
             if present < batch:
                 filling = np.zeros((batch - present, *images.shape[1:]), images.dtype)

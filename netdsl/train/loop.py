@@ -22,7 +22,7 @@ from netdsl.train.step import State, Stepper, empty_sums
 
 
 class Equipment(NamedTuple):
-    """What a loop works with. `validation` is None where nothing is held out."""
+    """What a loop works with. `validation` has prepared images; None where nothing is held out."""
 
     stepper: Stepper
     infer: Inference
@@ -104,7 +104,6 @@ def _end_epoch(
         evaluation = evaluate(
             lambda images: np.asarray(equipment.infer(parameters, statistics, images)),
             equipment.validation,
-            batches.size,
             stepper.classifier.interface.classes,
             batches.batch,
             equipment.workers,

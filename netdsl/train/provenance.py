@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netdsl import __version__
-from netdsl.data.dataset import Dataset, Statistics
+from netdsl.data.dataset import Dataset
 from netdsl.graph import Graph
 from netdsl.network import SHIPPED, Network, has_errors, load_network, read_settings
 from netdsl.program import Library, ProgramFile, load_program
 from netdsl.recipe import Recipe
 from netdsl.settings import Cosine, Settings
 from netdsl.source import Source, UnreadableSource, printable, read_source
-from netdsl.train.classifier import Interface
+from netdsl.train.classifier import Interface, Normalisation
 from netdsl.train.errors import RunDamaged, RunRefused
 from netdsl.train.folder import RunFolder
 
@@ -42,7 +42,7 @@ def describe(
     recipe: Recipe,
     dataset: Dataset,
     interface: Interface,
-    statistics: Statistics,
+    normalisation: Normalisation,
     images: tuple[int, int],
 ) -> dict[str, Any]:
     """The content of run.json; `images` are those of training and validation."""
@@ -69,9 +69,8 @@ def describe(
             "validation_images": images[1],
         },
         "normalisation": {
-            "mean": list(statistics.mean),
-            "deviation": list(statistics.deviation),
-            "images": statistics.images,
+            "mean": list(normalisation.mean),
+            "deviation": list(normalisation.deviation),
         },
         "versions": versions(),
     }
@@ -96,7 +95,14 @@ def graph_digest(graph: Graph) -> str:
     return _sha256("\n".join(lines))
 
 
-_IRRELEVANT = ("format", "network.file", "data.name", "recipe.name", "recipe.values.data")
+_IRRELEVANT = (
+    "format",
+    "network.file",
+    "data.name",
+    "recipe.name",
+    "recipe.values.data",
+    "recipe.values.classes",
+)
 
 
 def compare(
@@ -166,8 +172,9 @@ class Recorded(NamedTuple):
     validation: float
     batch: int
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    normalisation: Normalisation
+    preprocess: str
+    """As a recipe writes it."""
 
 
 def read_recorded(folder: RunFolder) -> Recorded:
@@ -187,8 +194,11 @@ def read_recorded(folder: RunFolder) -> Recorded:
             float(description["recipe"]["values"]["validation"]),
             int(description["recipe"]["values"]["batch"]),
             tuple(str(name) for name in data["classes"]),
-            tuple(float(value) for value in normalisation["mean"]),
-            tuple(float(value) for value in normalisation["deviation"]),
+            Normalisation(
+                tuple(float(value) for value in normalisation["mean"]),
+                tuple(float(value) for value in normalisation["deviation"]),
+            ),
+            str(description["recipe"]["settings"]["preprocess"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunDamaged(f"`{folder.shown}/run.json` is not whole: {error!r}") from None

@@ -11,8 +11,9 @@ import jax
 
 from netdsl.data.augment import change_of
 from netdsl.data.batches import Batches
-from netdsl.data.dataset import Dataset, Part, Statistics, in_memory, split, statistics
+from netdsl.data.dataset import Dataset, Part, Prepared, Statistics, prepared, split, statistics
 from netdsl.data.images import DataError
+from netdsl.data.prepare import preparation
 from netdsl.data.read import read_data
 from netdsl.model import Model
 from netdsl.network import Network
@@ -20,7 +21,14 @@ from netdsl.recipe import Recipe
 from netdsl.settings import RandomCrop, Settings
 from netdsl.source import printable
 from netdsl.train.checkpoints import Checkpoints
-from netdsl.train.classifier import Classifier, Interface, Normalisation, inference
+from netdsl.train.classifier import (
+    Classifier,
+    Interface,
+    Normalisation,
+    inference,
+    normalisation_of,
+    require_preprocessing,
+)
 from netdsl.train.errors import Interrupted, RunDamaged, RunRefused
 from netdsl.train.folder import RunFolder
 from netdsl.train.loop import Equipment, fit
@@ -47,13 +55,13 @@ class Options(NamedTuple):
 
 
 class _Images(NamedTuple):
-    """Prepared data. `train` is fitted to the network's input unless an augmentation crops."""
+    """Data for the network. Images are prepared, but those of `train` not where one crops them."""
 
     dataset: Dataset
     train: Part
     validation: Part | None
     statistics: Statistics
-    keep_size: bool
+    normalisation: Normalisation
 
 
 def train(network: Network, recipe: Recipe, options: Options, say: Say) -> list[dict[str, Any]]:
@@ -65,22 +73,19 @@ def train(network: Network, recipe: Recipe, options: Options, say: Say) -> list[
     classifier = Classifier(Model(network))
     interface = classifier.interface
     images = _prepare(network, settings, interface, options.workers)
-    height, width, _ = interface.image
     batches = Batches(
         images.train,
-        (height, width),
         settings.batch,
         settings.seed,
         tuple(change_of(option, images.statistics) for option in settings.augment),
-        keep_size=images.keep_size,
     )
-    normalisation = Normalisation(images.statistics.mean, images.statistics.deviation)
+    normalisation = images.normalisation
     stepper = Stepper(classifier, settings, normalisation, batches.steps_per_epoch)
     counts = (
         len(images.train.labels),
         0 if images.validation is None else len(images.validation.labels),
     )
-    description = describe(network, recipe, images.dataset, interface, images.statistics, counts)
+    description = describe(network, recipe, images.dataset, interface, normalisation, counts)
     folder = RunFolder(options.out)
     folder.hold(resume=options.resume)
     try:
@@ -162,21 +167,24 @@ def _prepare(network: Network, settings: Settings, interface: Interface, workers
             raise RunRefused(
                 f"`random_crop` makes images of {crop.size}, but the network takes {height}x{width}"
             )
+    require_preprocessing(settings, network.name, interface)
     part, held_out = dataset.train, dataset.validation
     if held_out is None:
         part, held_out = split(part, settings.validation, len(dataset.classes))
     if len(part.labels) == 0:
         raise DataError(f"`{printable(dataset.name)}` leaves no images to train on")
+    prepare = preparation(settings.preprocess, height, width)
     if not crops:
         # Decoded once, where memory allows; then each epoch only changes them.
-        part = in_memory(part, height, width, workers) or part
-    held_out = in_memory(held_out, height, width, workers) or held_out
+        part = prepared(part, prepare, workers)
+    held_out = prepared(held_out, prepare, workers)
+    found = statistics(Prepared(part.images, prepare) if crops else part.images, workers)
     return _Images(
         dataset,
         part,
         held_out if len(held_out.labels) else None,
-        statistics(part, height, width, workers),
-        bool(crops),
+        found,
+        normalisation_of(settings) or Normalisation(found.mean, found.deviation),
     )
 
 

@@ -7,24 +7,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netdsl.data.dataset import Part, split
-from netdsl.data.images import DataError, fit, read_image
+from netdsl.data.dataset import Part, Prepared, split
+from netdsl.data.images import DataError
+from netdsl.data.prepare import preparation
 from netdsl.data.read import read_data
+from netdsl.evaluate import Scope
 from netdsl.model import Model
+from netdsl.recipe import read_override, read_recipe
+from netdsl.recipe_kinds import Option
 from netdsl.source import printable
 from netdsl.train.checkpoints import Checkpoints, Weights
-from netdsl.train.classifier import Classifier, Interface, Normalisation, inference
-from netdsl.train.errors import RunRefused
-from netdsl.train.evaluation import Evaluation, evaluate, log_softmax
+from netdsl.train.classifier import Classifier, Interface, inference
+from netdsl.train.errors import RunDamaged, RunRefused
+from netdsl.train.evaluation import Evaluation, evaluate
 from netdsl.train.folder import RunFolder
+from netdsl.train.predictor import Predictor
 from netdsl.train.provenance import Recorded, read_recorded, rebuild
-
-
-class Prediction(NamedTuple):
-    """The likeliest classes of an image, with their probabilities, falling."""
-
-    file: str
-    classes: tuple[tuple[str, float], ...]
 
 
 class Measured(NamedTuple):
@@ -44,23 +42,25 @@ class Trained:
         """
         run = RunFolder(folder)
         self.recorded: Recorded = read_recorded(run)
-        classifier = Classifier(Model(rebuild(run, self.recorded)))
+        self.network = rebuild(run, self.recorded)
+        classifier = Classifier(Model(self.network))
         self.interface: Interface = classifier.interface
         with Checkpoints(run.checkpoints) as checkpoints:
             self.step = _choose(checkpoints, checkpoint, run.shown)
-            weights = checkpoints.restore_weights(self.step, Weights(*classifier.abstract()))
-        normalisation = Normalisation(self.recorded.mean, self.recorded.deviation)
-        infer = inference(classifier, normalisation)
-        self.logits_of = lambda images: np.asarray(infer(*weights, images))
+            self.weights = checkpoints.restore_weights(self.step, Weights(*classifier.abstract()))
+        infer = inference(classifier, self.recorded.normalisation)
+        height, width, _ = self.interface.image
+        self.predictor = Predictor(
+            self.recorded.name,
+            self.interface,
+            self.recorded.classes,
+            preparation(_preprocess(self.recorded, run.shown), height, width),
+            lambda images: np.asarray(infer(*self.weights, images)),
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.recorded.classes
-
-    @property
-    def size(self) -> tuple[int, int]:
-        height, width, _ = self.interface.image
-        return height, width
 
     def evaluate(self, data: str | None, workers: int) -> Measured:
         """Measure on `data`, or where that is None on the images that training held out.
@@ -71,31 +71,13 @@ class Trained:
         if len(part.labels) == 0:
             raise DataError("training held no images out; name images to measure on with --data")
         evaluation = evaluate(
-            self.logits_of,
-            part,
-            self.size,
+            self.predictor.logits_of,
+            Part(Prepared(part.images, self.predictor.prepare), part.labels),
             self.interface.classes,
             min(self.recorded.batch, len(part.labels)),
             workers,
         )
         return Measured(evaluation, images)
-
-    def predict(self, paths: list[Path], top: int) -> list[Prediction]:
-        """The `top` likeliest classes of image files. Raises DataError."""
-        channels = self.interface.image[2]
-        if channels not in (1, 3):
-            raise DataError(
-                "images in files are read as grey or RGB, "
-                f"but the network takes {channels} channels"
-            )
-        predictions = []
-        for path in paths:
-            image = fit(read_image(path, channels), *self.size)
-            probabilities = np.exp(log_softmax(self.logits_of(image[None])))[0]
-            order = np.argsort(-probabilities, kind="stable")[:top]
-            classes = tuple((self.classes[label], float(probabilities[label])) for label in order)
-            predictions.append(Prediction(printable(str(path)), classes))
-        return predictions
 
     def _images(self, data: str | None) -> tuple[Part, str]:
         recorded = self.recorded
@@ -116,6 +98,15 @@ class Trained:
             part, which = dataset.train, "images"
         labels = _renumbered(part.labels, dataset.classes, recorded.classes, name)
         return Part(part.images, labels), f"{len(labels)} {which} of {printable(dataset.name)}"
+
+
+def _preprocess(recorded: Recorded, shown: str) -> tuple[Option, ...]:
+    setting, diagnostics = read_override("preprocess", recorded.preprocess)
+    if setting is not None and not diagnostics:
+        recipe, diagnostics = read_recipe(None, Scope(), (setting,))
+        if recipe is not None:
+            return recipe.settings.preprocess
+    raise RunDamaged(f"`{shown}/run.json` has `preprocess {printable(recorded.preprocess)}`")
 
 
 def _choose(checkpoints: Checkpoints, wanted: str, shown: str) -> int:

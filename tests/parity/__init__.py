@@ -1,0 +1,1 @@
+"""Comparisons with PyTorch's own networks: `make test-parity`."""
