@@ -72,6 +72,12 @@ CASES = {
         "a: relu\nresidual { residual { conv(4, 1x1) } }\nadd(a)\nadd { | identity | add(a) }",
         "",
     ),
+    "calls one after another": (
+        "f.0: b(1)\nf.1: b(2)\nf.2: b(3)\nk: relu\nf.3: b(4)\nf.4: c\nf.5: b(5)\nadd(k)\n"
+        "g.0: b(1)\ng.1: b(2)\nconv(4, 1x1)\ng.2: b(3)\nm: b(1)\nb(2)\nb(3)\n"
+        "repeat 3 { b(1) -> b(2) -> b(3) -> c }\nh: repeat 2 { b(1) -> b(2) -> b(3) }",
+        "block b(n) {\n  conv(n, 1x1)\n  conv(4, 1x1)\n}\nblock c { bn -> b(2) }",
+    ),
     "ways that share a path": (
         "u: repeat 4 as i { b(i) -> c(i) }",
         "block b(n) {\n  if n == 1 { d.0: conv(4, 1x1) } else {\n    d.0: conv(n + 3, 1x1)\n"

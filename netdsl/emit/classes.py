@@ -72,6 +72,10 @@ class Class:
             isinstance(part, Each) for part in parts
         )
 
+    def length(self, prefix: Path) -> int:
+        """How many modules a path prefix holds if it is a list, else 0."""
+        return len(self._children.get(prefix, [])) if self.is_list(prefix) else 0
+
     def mixed(self) -> set[tuple[int, int]]:
         """The loops whose passes would share a container with other names."""
         return {

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 NESTED_CALLS = 3
 """Calls that one line may have inside each other."""
 
+LOOPED_CALLS = 3
+"""So many calls, each of the next module in a list, are better read as a loop."""
+
 
 class Forward(Values):
     """The statements of one class's `__call__`."""
@@ -31,12 +34,20 @@ class Forward(Values):
         self._return()
 
     def _run(self, items: tuple[Template, ...], frame: Parameters | LoopVariables) -> None:
-        for item in items:
+        chained = 0
+        for position, item in enumerate(items):
+            if chained:
+                chained -= 1
+                continue
             match item:
                 case Op():
                     self._op(item, frame)
                 case Block():
-                    self._block(item)
+                    chain = self._chain(items, position)
+                    if len(chain) >= LOOPED_CALLS and self._chained(chain):
+                        chained = len(chain) - 1
+                    else:
+                        self._block(item)
                 case If():
                     self._if(item, frame)
                 case Residual():
@@ -67,8 +78,7 @@ class Forward(Values):
         self.define(item.ref, Value(text, calls, is_sum=is_sum), item.label)
 
     def _block(self, item: Block) -> None:
-        child: Class = item.definition
-        keywords = ["train=train"] * child.needs_train + ["rngs=rngs"] * child.needs_rngs
+        keywords = _needs(item)
         value = self.take(item.input)
 
         def called(value: Value) -> Bracket:
@@ -83,6 +93,50 @@ class Forward(Values):
             self._long(item, called(value))
             return
         self.define(item.ref, Value(text, value.calls + 1), item.label)
+
+    def _chain(self, items: tuple[Template, ...], start: int) -> list[Block]:
+        """The blocks from `start` on that are each the next of a list, and take only what the one
+        before gives."""
+        chain: list[Block] = []
+        for position in range(start, len(items)):
+            item = items[position]
+            if not isinstance(item, Block) or not str(item.path[-1]).isdecimal():
+                break
+            if not self.owner.length(item.path[:-1]):
+                break
+            if chain:
+                last = chain[-1]
+                follows = item.path == (*last.path[:-1], str(int(str(last.path[-1])) + 1))
+                passed = self.canonical(item.input) == self.canonical(last.ref)
+                if not (follows and passed and self.uses[self.canonical(last.ref)] == 1):
+                    break
+                if _needs(item) != _needs(last):
+                    break
+            chain.append(item)
+        return chain
+
+    def _chained(self, chain: list[Block]) -> bool:
+        """Write a chain of calls as a loop, if that has room."""
+        first, last = chain[0], chain[-1]
+        start, stop = int(str(first.path[-1])), int(str(last.path[-1])) + 1
+        length = self.owner.length(first.path[:-1])
+        every = self._access(first.path[:-1])
+        if (start, stop) != (0, length):
+            every += f"[{start or ''}:{'' if stop == length else stop}]"
+        names = {item.definition.variable for item in chain}
+        module = unused(names.pop() if len(names) == 1 else "layer", self.taken())
+        space = " " * self.indent
+        header = f"{space}for {module} in {every}:"
+        if len(header) > WIDTH:
+            return False
+        name = self.own(first.input)
+        call = f"{module}({', '.join((name, *_needs(first)))})"
+        for item in chain[:-1]:
+            self.uses[self.canonical(item.ref)] -= 1
+        self.statements += [header, f"{space}    {name} = {call}"]
+        self.values[last.ref] = Value(name, variable=True)
+        self.holders[name] = last.ref
+        return True
 
     def _long(self, item: Op | Block, layout: Doc) -> None:
         """An expression over several lines, under a variable."""
@@ -348,3 +402,9 @@ class Forward(Values):
 def _context(inputs: list[Value], module: str) -> Context:
     sums = frozenset(number for number, each in enumerate(inputs) if each.is_sum)
     return Context(tuple(each.text for each in inputs), module, sums=sums)
+
+
+def _needs(item: Block) -> list[str]:
+    """What a call passes besides the value."""
+    child: Class = item.definition
+    return ["train=train"] * child.needs_train + ["rngs=rngs"] * child.needs_rngs
