@@ -7,7 +7,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 LOCK := requirements/python$(VERSION).txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK)
 
-.PHONY: help demo test test-parity check fix grammar golden bench lock clean
+.PHONY: help demo test test-parity test-sizes check fix grammar golden bench fuzz lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
@@ -26,16 +26,21 @@ test: check ## run all checks and tests
 test-parity: $(VENV)/parity ## compare all networks with PyTorch's own, which is a large install
 	$(BIN)/python -m pytest -m parity tests/parity
 
+test-sizes: $(VENV)/test ## compare symbolic shapes with numbers for every image up to 600 pixels
+	$(BIN)/python -m pytest --exhaustive -n 2 tests/test_formulas.py
+
 check: $(VENV)/test ## run the linters, the type checker and netdsl on its own architectures
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/netdsl check architectures
+	$(BIN)/netdsl fmt --check architectures
 
 fix: $(VENV)/test ## format and mend what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/netdsl fmt architectures
 
 grammar: $(VENV)/test ## rebuild the parser's tables from grammar/net.lark
 	$(BIN)/python -m netdsl.parse
@@ -45,6 +50,10 @@ golden: $(VENV)/test ## rewrite the expected texts of the tests; the diff is the
 
 bench: $(VENV)/test ## measure start-up, checking, compiling and training steps
 	$(BIN)/python -m benchmarks
+
+INPUTS ?= 20000
+fuzz: $(VENV)/test ## take INPUTS=20000 broken programs through all static stages
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
 
 lock: ## pin the newest versions of all requirements for this Python
 	rm -rf $(VENV)

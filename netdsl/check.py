@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.diagnostics import Diagnostic, did_you_mean
+from netdsl.diagnostics import Diagnostic, did_you_mean, too_many_errors
+from netdsl.fuel import too_slow
+from netdsl.limits import LIMITS
 from netdsl.network import Network, complete_networks, has_errors, load_network, prove_network
 from netdsl.preprocess import output_size
 from netdsl.program import ProgramFile
@@ -23,7 +26,21 @@ class Verdict(NamedTuple):
 
 def check_file(file: ProgramFile, settings: dict[str, Given]) -> tuple[Verdict, ...]:
     """Check each network of a file that isn't a template; settings go to those that take them."""
-    return tuple(check_network(file, name, settings) for name in complete_networks(file))
+    started_s = time.monotonic()
+    verdicts: list[Verdict] = []
+    found = 0
+    for name in complete_networks(file):
+        place = file.networks[name].name_span
+        stop = None
+        if found >= LIMITS.mistakes:
+            stop = too_many_errors(place)
+        elif time.monotonic() - started_s > LIMITS.seconds:
+            stop = too_slow(place)
+        if stop is not None:
+            return (*verdicts, Verdict(name, None, (stop,)))
+        verdicts.append(check_network(file, name, settings))
+        found += len(verdicts[-1].diagnostics)
+    return tuple(verdicts)
 
 
 def check_templates(file: ProgramFile) -> tuple[Diagnostic, ...]:
@@ -90,6 +107,8 @@ def check_recipes(file: ProgramFile) -> tuple[Diagnostic, ...]:
     """What is wrong with a file's recipes."""
     found: list[Diagnostic] = []
     for recipe in file.recipes:
+        if len(found) >= LIMITS.mistakes:
+            return (*found, too_many_errors(recipe.span))
         if recipe.network not in file.networks:
             found.append(
                 Diagnostic(

@@ -5,8 +5,11 @@ A code is stable: it never changes its meaning.
 
 CODES: dict[str, str] = {
     # reading and parsing
-    "nesting-too-deep": "brackets, operators or blocks nest deeper than the limit",
+    "invisible-character": "a character can't be seen, and may make a line read otherwise",
+    "line-too-long": "a line is longer than the limit",
+    "nesting-too-deep": "brackets, operators, blocks or variants nest deeper than the limit",
     "number-too-long": "a number has more digits than the limit",
+    "program-too-long": "a file has more words, numbers and signs than the limit",
     "unclosed-bracket": "a bracket is never closed, or by another kind",
     "unexpected-character": "a character has no meaning in the language",
     "unexpected-token": "a word or sign stands where the language has no use for it",
@@ -25,6 +28,7 @@ CODES: dict[str, str] = {
     "import-cycle": "files import each other in a circle",
     "import-not-found": "an imported file, block or value does not exist",
     "import-outside-project": "an imported file lies outside the program's folder",
+    "imports-too-deep": "files import each other deeper than the limit",
     "index-out-of-range": "a list has no element of that number",
     "input-condition": "the input's size does not meet its own `where`",
     "input-default": "the default sizes don't fit the input's",
@@ -53,9 +57,11 @@ CODES: dict[str, str] = {
     "second-input": "a network has a second input",
     "statement-not-allowed": "a statement stands where it has no meaning",
     "too-many-arguments": "a call has more arguments than parameters",
+    "too-many-errors": "after so many mistakes the rest is not looked at",
     "too-many-imports": "a program imports more files than the limit",
     "too-many-nodes": "a network has more layers than the limit",
     "too-many-steps": "elaborating takes more steps than the limit",
+    "too-much-time": "checking takes longer than the limit",
     "unit-not-allowed": "a number has a unit outside a recipe",
     "unknown-argument": "an argument's name is none of the parameters",
     "unknown-attribute": "a value has no attribute of that name",

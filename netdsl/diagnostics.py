@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from netdsl.limits import LIMITS
 from netdsl.source import Span
 
 Severity = Literal["error", "warning"]
@@ -24,12 +26,31 @@ class Frame(NamedTuple):
     """Such as `bottleneck(width = 64, stride = 1), iteration 2 of 3`."""
 
 
+class Edit(NamedTuple):
+    """A stretch of a program, and the text to put in its place; an empty stretch inserts."""
+
+    span: Span
+    text: str
+
+
+class Fix(NamedTuple):
+    """Edits that make a diagnostic go away, as `netdsl.fixes` has seen before it proposes them.
+
+    The edits lie in one file and don't overlap. `safe` says that nothing else can be meant.
+    """
+
+    message: str
+    """What to do, such as "write `conv`"."""
+    edits: tuple[Edit, ...]
+    safe: bool
+
+
 class Diagnostic(NamedTuple):
     """One mistake, at the place where the user wrote it.
 
     `code` is a stable slug listed in `netdsl.codes`; `message` says the fault with the offending
     value; `span` is as narrow as can be; `help` is a way out. `trail` runs from the innermost
-    call to the outermost.
+    call to the outermost. `fixes` are alternatives, the likeliest first.
     """
 
     code: str
@@ -41,6 +62,7 @@ class Diagnostic(NamedTuple):
     help: str = ""
     trail: tuple[Frame, ...] = ()
     severity: Severity = "error"
+    fixes: tuple[Fix, ...] = ()
 
 
 class Fault(Exception):
@@ -55,16 +77,73 @@ class LimitFault(Fault):
     """A limit is passed: nothing more can be said of the program, so a stage ends with it."""
 
 
+class NearNames(str):
+    """A help text about `word`, which is no known name, with the `names` that it may stand for.
+
+    `certain` says that the first of them is the only known name at one edit from the word, and
+    that more than a number differs: `stage2` is no misspelt `stage1`.
+    """
+
+    word: str
+    names: tuple[str, ...]
+    certain: bool
+
+
+_NEAREST = 200
+"""Among how many names a mistyped one is looked for."""
+
+
+def too_many_errors(span: Span) -> Diagnostic:
+    """Says that a stage ends at `span` for all the mistakes that it found before."""
+    message = f"{LIMITS.mistakes} mistakes are found; what follows is not looked at"
+    return Diagnostic("too-many-errors", message, span, help="mend the first ones")
+
+
 def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """A help text that names the nearest of `known` to `name`, or lists them when few; else ""."""
+    """A help text that names the nearest of `known` to `name`, or lists them when few; else "".
+
+    Where it names one it is `NearNames`.
+    """
+    return _nearest(name, tuple(known))
+
+
+@lru_cache(maxsize=256)  # A mistake in a loop's body is made in every pass.
+def _nearest(name: str, known: tuple[str, ...]) -> str:
     # Imported here because only a failing program pays for it.
     from difflib import get_close_matches
 
+    if len(known) > _NEAREST:
+        # Each comparison takes long: only those of about the same length.
+        known = tuple(sorted(known, key=lambda each: abs(len(each) - len(name)))[:_NEAREST])
     # What begins alike may be an abbreviation; the rest must be nearer to be meant.
     near = [each for each in get_close_matches(name, known, n=3) if each[:1] == name[:1]]
     near += get_close_matches(name, known, n=1, cutoff=0.7)
     if near:
-        return f"did you mean `{near[0]}`?"
+        help = NearNames(f"did you mean `{near[0]}`?")
+        help.word = name
+        help.names = tuple(dict.fromkeys(near))
+        one_off = [each for each in dict.fromkeys(known) if one_edit(name, each)]
+        help.certain = one_off == near[:1] and _letters(name) != _letters(near[0])
+        return help
     if 0 < len(known) <= 12:
         return "known here: " + ", ".join(f"`{each}`" for each in sorted(known))
     return ""
+
+
+def one_edit(a: str, b: str) -> bool:
+    """Whether one letter more, less or other, or two neighbours swapped, make `b` of `a`.
+
+    Damerau 1964, "A technique for computer detection and correction of spelling errors".
+    """
+    if a == b or abs(len(a) - len(b)) > 1:
+        return False
+    start = 0
+    while start < min(len(a), len(b)) and a[start] == b[start]:
+        start += 1
+    a, b = a[start:], b[start:]
+    swapped = len(a) == len(b) > 1 and a[0] == b[1] and a[1] == b[0] and a[2:] == b[2:]
+    return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name if not character.isdecimal())

@@ -12,9 +12,9 @@ from typing import NamedTuple, NoReturn
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
+from netdsl.fuel import Fuel
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
-from netdsl.literals import LITERAL_DIGITS
 from netdsl.ops import OPERATORS, WORDS
 from netdsl.ops.base import Op
 from netdsl.sizes import Expression, UndecidedSize, UnwieldySize
@@ -47,11 +47,14 @@ class Scope:
     A `body` scope belongs to a block or network. In it, each pass of a loop has a `pass` scope, and
     each branch a `branch` scope with its own `in`, `out` and `let`s. A plain label is put in the
     innermost pass or body; a template label, which names one thing for good, in the body.
-    `defaults` are the argument defaults set by `default`, by operator.
+    `defaults` are the argument defaults set by `default`, by operator. `fuel` is the parent's.
     """
 
-    def __init__(self, parent: Scope | None = None, kind: str = "body") -> None:
+    def __init__(
+        self, parent: Scope | None = None, kind: str = "body", fuel: Fuel | None = None
+    ) -> None:
         self.parent = parent
+        self.fuel: Fuel = parent.fuel if parent is not None else fuel or Fuel()
         self.names: dict[str, object] = {}
         self.spans: dict[str, Span] = {}
         self.body: Scope = self if kind == "body" or parent is None else parent.body
@@ -102,6 +105,7 @@ class Scope:
 def evaluate(expression: syntax.Expression, scope: Scope) -> object:
     """The value of an expression: int, float, bool, str, Window, list, tuple, a symbolic size,
     a Tensor, or a block."""
+    scope.fuel.spend(1, expression.span)
     match expression:
         case syntax.Constant(value):
             return value
@@ -109,7 +113,10 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
             return _name(name, span, scope)
         case syntax.Path():
             return _template(expression, scope)
-        case syntax.Sequence(items, is_tuple):
+        case syntax.Sequence(items, is_tuple, span):
+            if len(items) > LIMITS.list_values:
+                message = f"a list of {len(items):,} is over the limit of {LIMITS.list_values:,}"
+                fail("list-too-long", message, span)
             values = [evaluate(item, scope) for item in items]
             return tuple(values) if is_tuple else values
         case syntax.Unary(operator, operand, span):
@@ -120,6 +127,7 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
             before = evaluate(left, scope)
             for operator, right in rest:
                 following = evaluate(right, scope)
+                scope.fuel.spend(2 * (_length(before) + _length(following)), span)
                 if not compare(operator, before, following, span):
                     return False
                 before = following
@@ -127,7 +135,9 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
         case syntax.Conditional(condition, then, otherwise, _):
             return evaluate(then if truth(condition, scope) else otherwise, scope)
         case syntax.Apply(function, function_span, arguments, span):
-            return _apply(function, function_span, arguments, span, scope)
+            result = _apply(function, function_span, arguments, span, scope)
+            scope.fuel.spend(_length(result), span)
+            return result
         case syntax.Attribute(value, name, span):
             label = scope.find(_dotted(expression))
             if isinstance(label, Tensor):
@@ -251,6 +261,10 @@ def _template(path: syntax.Path, scope: Scope) -> object:
     return _name(".".join(parts), path.span, scope)
 
 
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, (list, tuple)) else 0
+
+
 def _unary(operator: str, value: object, span: Span) -> object:
     if operator == "not":
         if isinstance(value, bool):
@@ -282,6 +296,7 @@ def _binary(expression: syntax.Binary, scope: Scope) -> object:
             continue
         right = evaluate(operation.right, scope)
         value = calculate(operation.operator, value, right, operation.span)
+        scope.fuel.spend(_length(value), operation.span)
     return value
 
 
@@ -311,8 +326,8 @@ def calculate(operator: str, left: object, right: object, span: Span) -> object:
         elif operator == "*" and type(right) is int:
             length = len(left) * right
         if length is not None:
-            if length > LIMITS.nodes:
-                message = f"a list of {length:,} is over the limit of {LIMITS.nodes:,}"
+            if length > LIMITS.list_values:
+                message = f"a list of {length:,} is over the limit of {LIMITS.list_values:,}"
                 fail("list-too-long", message, span)
             return apply(left, right)
     numbers = all(
@@ -426,9 +441,9 @@ def _equal(left: object, right: object, span: Span) -> bool:
     while pending:
         a, b = pending.pop()
         compared += 1
-        if compared > LIMITS.nodes:
+        if compared > LIMITS.list_values:
             # Lists of lists of lists … may be longer than memory.
-            fail("list-too-long", f"lists of over {LIMITS.nodes:,} values are compared", span)
+            fail("list-too-long", f"lists of over {LIMITS.list_values:,} values are compared", span)
         if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
             if isinstance(a, Window) != isinstance(b, Window) or len(a) != len(b):
                 return False
@@ -498,15 +513,16 @@ def _listed(values: object) -> list[object]:
 
 def _range(*bounds: int) -> list[object]:
     numbers = range(*bounds)
-    if len(numbers) > LIMITS.nodes:
-        raise TypeError(f"would make {len(numbers):,} numbers; the limit is {LIMITS.nodes:,}")
+    limit = LIMITS.list_values
+    if len(numbers) > limit:
+        raise TypeError(f"would make {len(numbers):,} numbers; the limit is {limit:,}")
     return list(numbers)
 
 
 def _round(value: float, digits: int | None = None) -> float:
     # A whole number is rounded by a power of ten, which may fill the memory.
-    if digits is not None and abs(digits) > LITERAL_DIGITS:
-        raise TypeError(f"takes at most {LITERAL_DIGITS} digits")
+    if digits is not None and abs(digits) > LIMITS.digits:
+        raise TypeError(f"takes at most {LIMITS.digits} digits")
     return round(value, digits)
 
 
@@ -552,6 +568,7 @@ def _apply(
         if argument.name is not None:
             fail("unknown-argument", f"`{function}` takes no named arguments", argument.span)
     values = [evaluate(argument.value, scope) for argument in arguments]
+    scope.fuel.spend(sum(map(_length, values)), span)
     try:
         value = FUNCTIONS[function](*values)
     except UndecidedSize as undecided:

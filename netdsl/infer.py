@@ -55,6 +55,15 @@ def infer(
                 trail=origin.trail,
             )
         ) from None
+    if any(isinstance(each, int) and each > LIMITS.dimension for each in type.shape):
+        raise Fault(
+            Diagnostic(
+                "number-too-large",
+                f"the output would be {type}: no size may be above {LIMITS.dimension:,}",
+                origin.span,
+                trail=origin.trail,
+            )
+        )
     if isinstance(elements, int) and elements >= LIMITS.integer:
         raise Fault(
             Diagnostic(

@@ -24,7 +24,7 @@ def input_shape(
             f"{len(defaults)} default sizes for an input of {len(statement.sizes)}",
             defaults[0].span.to(defaults[-1].span),
         )
-    multiples = _multiples(statement.where, scope)
+    multiples = known_multiples(statement.where, scope)
     shape: list[Size] = []
     for position, size in enumerate(statement.sizes):
         default = None if defaults is None else defaults[position]
@@ -79,7 +79,7 @@ def _whole(value: object, span: Span) -> int:
     return value
 
 
-def _multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, int]:
+def known_multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, int]:
     """The divisors that `H % 16 == 0 and …` promises, by name."""
     multiples: dict[str, int] = {}
     pending = [where]

@@ -9,9 +9,6 @@ from netdsl.limits import LIMITS
 from netdsl.source import Source, Span
 from netdsl.tensor import Window
 
-LITERAL_DIGITS = 18
-"""The most digits that a number may have in a program."""
-
 _FACTORS = {"K": 10**3, "M": 10**6, "G": 10**9}
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t"}
 
@@ -35,7 +32,7 @@ class LiteralReader:
         text = token.replace("_", "")
         factor = _FACTORS.get(text[-1], 1)
         text = text.rstrip("KMG")
-        if sum(character.isdigit() for character in text) > LITERAL_DIGITS:
+        if sum(character.isdigit() for character in text) > LIMITS.digits:
             return self._too_long(token)
         if token.type == "INT":
             return self._bounded(int(text) * factor, token)
@@ -62,13 +59,13 @@ class LiteralReader:
     def window(self, token: Token) -> Window:
         """`3x5` is 3 high and 5 wide, `2x` is `2x2`."""
         height, _, width = token.partition("x")
-        if max(len(height), len(width)) > LITERAL_DIGITS:
+        if max(len(height), len(width)) > LIMITS.digits:
             size = self._too_long(token)
             return Window(size, size)
         return Window(int(height), int(width or height))
 
     def _too_long(self, token: Token) -> int:
-        message = f"a number has at most {LITERAL_DIGITS} digits"
+        message = f"a number has at most {LIMITS.digits} digits"
         self.mistake("number-too-long", message, self.at(token))
         return 1
 
@@ -82,7 +79,7 @@ class LiteralReader:
         for place, character in characters:
             if character == "\\":
                 _, escape = next(characters)
-                if escape not in _ESCAPES:
+                if escape not in _ESCAPES and len(self.diagnostics) < LIMITS.errors:
                     self.mistake(
                         "unknown-escape",
                         f"`\\{escape}` is no escape in a text",

@@ -7,6 +7,7 @@ runs. It returns its exit code; None is 0. Data goes to standard output, message
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,14 +24,16 @@ COMMANDS = {
     "zoo": "Show the networks that come with netdsl, by what they cost.",
     "list": "Show operators, diagnostic codes, or what a file declares.",
     "check": "Check programs: syntax, shapes, budgets and claims.",
+    "fmt": "Lay programs out in one way.",
     "cost": "Count parameters, multiplications and memory, layer by layer.",
+    "diff": "Say what changed between two networks or versions of a file.",
     "compile": "Write a network as a Flax module.",
     "train": "Train a network by its recipe.",
     "eval": "Measure a trained network on labelled images.",
     "predict": "Classify images with a trained network or published weights.",
     "import-model": "Write a PyTorch or ONNX model as a program.",
     "weights": "Bring PyTorch's weights in, or hand weights out to it.",
-    "explain": "Say what an operator or a diagnostic code means.",
+    "explain": "Work a network's numbers out, or say what an operator or a code means.",
 }
 """Each subcommand with its summary, so that `netdsl --help` need not import them."""
 
@@ -102,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except click.UsageError as error:
-        error.show()
+        _show_usage(error)
         return exits.WRONG_USAGE
     except click.ClickException as error:
         return _fail(error.format_message(), exits.INPUT_OUTPUT_FAILED)
@@ -139,6 +142,13 @@ def _invoke(arguments: list[str]) -> int:
         code = stop.code
     assert code is None or isinstance(code, int), f"a command ended with {code!r}"
     return code or exits.FINE
+
+
+def _show_usage(error: click.UsageError) -> None:
+    """Show how the command is meant, without what a terminal would act on."""
+    shown = io.StringIO()
+    error.show(shown)
+    print("\n".join(map(printable, shown.getvalue().rstrip("\n").split("\n"))), file=sys.stderr)
 
 
 def _fail(message: str, code: int) -> int:

@@ -18,10 +18,11 @@ from netdsl.elaborate import elaborate, missing_parameters
 from netdsl.evaluate import Scope, UnknownValue, evaluate
 from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.graph import Graph
+from netdsl.limits import LIMITS
 from netdsl.parse import parse
 from netdsl.program import Library, ProgramFile, load_program
 from netdsl.sizes import UnwieldySize
-from netdsl.source import Source, Span, read_source
+from netdsl.source import Source, Span, decoded, read_source
 
 SHIPPED = Path(str(_ARCHITECTURES_FILE)).parent
 """The folder of the architectures that come with netdsl; `import … from std` looks here too."""
@@ -60,7 +61,8 @@ def find(target: str) -> Target:
     a shipped network is called NAME, it is that one. Raises UnknownTarget or UnreadableSource.
     """
     if target == "-" or target.startswith("-:"):
-        return Target(Source("<stdin>", sys.stdin.read()), target[2:] or None)
+        data = sys.stdin.buffer.read(LIMITS.file_bytes + 1)
+        return Target(Source("<stdin>", decoded(data, "<stdin>")), target[2:] or None)
     path_text, colon, network = target.rpartition(":")
     if not colon or not path_text.endswith(".net"):
         path_text, network = target, ""

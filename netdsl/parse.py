@@ -46,6 +46,8 @@ def parse(source: Source) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
     """The syntax tree of a text; None where it has mistakes, each of which is reported."""
     language = _language()
     tokens, mistakes = split(source, language.lexer)
+    if mistakes and not tokens:
+        return None, tuple(mistakes)
     tokens, unmatched, doubtful = balanced(tokens, source)
     mistakes += unmatched
     builder = TreeBuilder(source)
@@ -66,6 +68,11 @@ def parse(source: Source) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
         # Where quotes are missing or too many, texts are read as code from there on.
         del mistakes[1:-1]
     return (None if mistakes else tree), tuple(mistakes[: LIMITS.errors])
+
+
+def tokenize(source: Source) -> list[lark.Token]:
+    """All tokens of a text without mistakes, newlines included, blanks and comments not."""
+    return split(source, _language().lexer)[0]
 
 
 # ---------------------------------------------------------------- tables
@@ -363,9 +370,6 @@ def _only(children: Children) -> Any:
 
 # ---------------------------------------------------------------- depth
 
-EXPRESSION_DEPTH = 200
-"""How deep expressions may nest, for the sake of those who read them by recursion."""
-
 _STACK = 4_000
 """How long the engine's stack may be, which only nesting beyond all limits makes longer."""
 
@@ -393,7 +397,7 @@ def _too_deep(tree: syntax.File) -> list[Diagnostic]:
         kind = type(node)
         bodies += kind is syntax.Body
         depth += kind in _EXPRESSIONS
-        if depth > EXPRESSION_DEPTH:
+        if depth > LIMITS.expression_depth:
             return [_deeper(node.span)]
         if bodies > LIMITS.nesting:
             message = f"`else if` and braces nest deeper than {LIMITS.nesting}"
@@ -407,7 +411,7 @@ def _too_deep(tree: syntax.File) -> list[Diagnostic]:
 
 
 def _deeper(span: Span) -> Diagnostic:
-    message = f"an expression nests deeper than {EXPRESSION_DEPTH}"
+    message = f"an expression nests deeper than {LIMITS.expression_depth}"
     return Diagnostic(_DEEP, message, span, help="name parts of it with `let`")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 from netdsl import syntax
-from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
+from netdsl.diagnostics import Diagnostic, Fault, Label, LimitFault, did_you_mean, too_many_errors
 from netdsl.evaluate import UNKNOWN, Scope, UnknownValue, evaluate, match_pattern
+from netdsl.fuel import Fuel
 from netdsl.limits import LIMITS
 from netdsl.naming import Names, name_body
 from netdsl.ops import OPERATORS
@@ -33,11 +35,11 @@ class Block:
 class ProgramFile:
     """The declarations of one file, with the imported ones among them."""
 
-    def __init__(self, tree: syntax.File, library: Library) -> None:
+    def __init__(self, tree: syntax.File, library: Library, fuel: Fuel | None = None) -> None:
         self.tree = tree
         self.library = library
         self.source = tree.source
-        self.scope = Scope()
+        self.scope = Scope(fuel=fuel)
         self.blocks: dict[str, Block] = {}
         self.networks: dict[str, syntax.Network | syntax.Variant] = {}
         self.recipes: list[syntax.Recipe] = []
@@ -54,7 +56,7 @@ class Library:
 
     def shared_blocks(self) -> tuple[str, ...]:
         """The blocks of `std`, each to be imported `from std`."""
-        tree, _ = parse(read_source(self.standard / "std.net"))
+        _, tree, _ = _library_file(self.standard / "std.net")
         declarations = () if tree is None else tree.declarations
         return tuple(each.name for each in declarations if isinstance(each, syntax.Block))
 
@@ -62,12 +64,32 @@ class Library:
 def load_program(
     source: Source, library: Library
 ) -> tuple[ProgramFile | None, tuple[Diagnostic, ...]]:
-    """Parse a file and all that it imports. None only where it doesn't parse at all."""
+    """Parse a file and all that it imports. None only where it doesn't parse at all, or passes a
+    limit."""
     loader = _Loader(library, source)
-    file = loader.load(source, ())
+    try:
+        file = loader.load(source, ())
+    except LimitFault as fault:
+        return None, (*loader.diagnostics, fault.diagnostic)
     if file is not None:
         file.sources = loader.sources
     return file, tuple(loader.diagnostics)
+
+
+Parsed: TypeAlias = "tuple[syntax.File | None, tuple[Diagnostic, ...]]"
+
+_library_files: dict[Path, tuple[Source, syntax.File | None, tuple[Diagnostic, ...]]] = {}
+
+
+def _library_file(path: Path) -> tuple[Source, syntax.File | None, tuple[Diagnostic, ...]]:
+    """A file of the standard library, with what parsing says of it; parsed once in a process."""
+    if path in _library_files:
+        return _library_files[path]
+    source = read_source(path, path.name)
+    read = source, *parse(source)
+    if read[1] is not None:
+        _library_files[path] = read
+    return read
 
 
 class _Loader:
@@ -76,17 +98,24 @@ class _Loader:
         self.sources = [source]
         self.diagnostics: list[Diagnostic] = []
         self.loaded: dict[Path, ProgramFile | None] = {}
+        self.fuel = Fuel()
 
-    def load(self, source: Source, importing: tuple[Path, ...]) -> ProgramFile | None:
-        tree, diagnostics = parse(source)
+    def load(
+        self, source: Source, importing: tuple[Path, ...], parsed: Parsed | None = None
+    ) -> ProgramFile | None:
+        tree, diagnostics = parsed or parse(source)
         self.diagnostics.extend(diagnostics)
         if tree is None:
             return None
-        file = ProgramFile(tree, self.library)
+        file = ProgramFile(tree, self.library, self.fuel)
         spans: dict[str, Span] = {}
         for declaration in tree.declarations:
+            if len(self.diagnostics) >= LIMITS.mistakes:
+                raise LimitFault(too_many_errors(declaration.span))
             try:
                 self._declare(declaration, file, spans, importing)
+            except LimitFault:
+                raise
             except Fault as fault:
                 self.diagnostics.append(fault.diagnostic)
                 for name in _declared(declaration):
@@ -142,6 +171,15 @@ class _Loader:
                 )
             )
         if path not in self.loaded:
+            if len(chain) > LIMITS.import_depth:
+                raise Fault(
+                    Diagnostic(
+                        "imports-too-deep",
+                        f"files import each other over {LIMITS.import_depth} deep",
+                        declaration.origin_span,
+                        help="import from the file that declares what is needed",
+                    )
+                )
             if len(self.loaded) >= LIMITS.import_files:
                 raise Fault(
                     Diagnostic(
@@ -150,15 +188,20 @@ class _Loader:
                         declaration.origin_span,
                     )
                 )
+            parsed: Parsed | None = None
             try:
-                source = read_source(path, _shown(path, file, declaration))
+                if declaration.library:
+                    source, *_ = library = _library_file(path)
+                    parsed = library[1:]
+                else:
+                    source = read_source(path, _shown(file, declaration))
             except UnreadableSource as error:
                 raise Fault(
                     Diagnostic("import-not-found", str(error), declaration.origin_span)
                 ) from None
             if file.source in self.sources and not declaration.library:
                 self.sources.append(source)
-            self.loaded[path] = self.load(source, chain)
+            self.loaded[path] = self.load(source, chain, parsed)
         imported = self.loaded[path]
         for name, span in declaration.names:
             if imported is None:
@@ -209,7 +252,12 @@ class _Loader:
             raise Fault(
                 Diagnostic("import-not-found", "a text without a file can't import files", span)
             )
-        path = (file.source.path.parent / declaration.origin).resolve()
+        try:
+            path = (file.source.path.parent / declaration.origin).resolve()
+            found = path.is_file()
+        except (OSError, RuntimeError, ValueError):  # Links in a circle, or a name too long.
+            message = f'"{declaration.origin}" leads to no file'
+            raise Fault(Diagnostic("import-not-found", message, span)) from None
         inside = path.is_relative_to(self.library.root) or path.is_relative_to(
             self.library.standard.parent
         )
@@ -222,7 +270,7 @@ class _Loader:
                     help="copy the file beside this one",
                 )
             )
-        if not path.is_file():
+        if not found:
             near = tuple(each.name for each in path.parent.glob("*.net"))
             raise Fault(
                 Diagnostic(
@@ -235,10 +283,8 @@ class _Loader:
         return path
 
 
-def _shown(path: Path, file: ProgramFile, declaration: syntax.Import) -> str:
+def _shown(file: ProgramFile, declaration: syntax.Import) -> str:
     """The imported file's name as diagnostics show it, relative like the importing file's."""
-    if declaration.library:
-        return path.name
     parent = Path(file.source.name).parent
     return str(parent / declaration.origin)
 

@@ -1,10 +1,11 @@
-"""The reference pages that are written from the definitions: operators, and diagnostics."""
+"""The reference pages that are written from the definitions: operators, diagnostics, limits."""
 
 from __future__ import annotations
 
 from inspect import cleandoc
 
 from netdsl.codes import CODES
+from netdsl.limits import NAMED
 from netdsl.ops import OPS
 from netdsl.ops.base import Op
 
@@ -46,6 +47,29 @@ def diagnostics_page() -> str:
             "",
             "| code | meaning |",
             "| --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def limits_page() -> str:
+    """docs/limits.md: each limit with its highest value, unit and diagnostic."""
+    rows = [
+        f"| `{name}` | {limit.ceiling:,} {limit.unit} | {limit.meaning} | "
+        + (f"`{limit.code}` |" if limit.code else "|")
+        for name, limit in NAMED.items()
+    ]
+    return "\n".join(
+        [
+            "# Limits",
+            "",
+            "Every program is checked, costed and compiled within these bounds; passing one is a",
+            "diagnostic. `--limit NAME=VALUE` lowers one for a command; none can be raised.",
+            "Layers are counted before loops and blocks are expanded.",
+            "",
+            "| name | highest value | bounds | diagnostic |",
+            "| --- | --- | --- | --- |",
             *rows,
             "",
         ]

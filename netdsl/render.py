@@ -8,6 +8,10 @@
       |
       = in: `conv_bn(filters = 64)`, at resnet.net:31:9
       = help: did you mean `stride`?
+      = fix: write `stride`
+      |
+    4 -   conv(filters, kernel, strides = 2)
+    4 +   conv(filters, kernel, stride = 2)
 
 The bytes depend on nothing but the diagnostics and `color`, so tests and editors can rely on them.
 """
@@ -18,7 +22,7 @@ from collections.abc import Iterable, Sequence
 
 from netdsl.diagnostics import Diagnostic, Frame
 from netdsl.limits import LIMITS
-from netdsl.snippet import Mark, snippet
+from netdsl.snippet import Mark, proposal, snippet
 from netdsl.source import Source, Span, printable
 from netdsl.terminal import styled
 
@@ -42,6 +46,19 @@ def render(diagnostics: Iterable[Diagnostic], *, color: bool) -> str:
         blocks.append(f"… and {hidden} more that {'is' if hidden == 1 else 'are'} not shown\n")
     blocks.append(summarize([diagnostic for diagnostic, _ in counted]) + "\n")
     return "\n".join(blocks)
+
+
+def distinct(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics in their order, of those with the same code and place the first."""
+    return [diagnostic for diagnostic, _ in _count_repeats(diagnostics)]
+
+
+def concise(diagnostics: Iterable[Diagnostic]) -> str:
+    """A line for each, `file:line:column: error[code] message`; "" for none."""
+    return "".join(
+        f"{_shown(each.span)}: {each.severity}[{each.code}] {printable(each.message)}\n"
+        for each in distinct(diagnostics)
+    )
 
 
 def summarize(diagnostics: Sequence[Diagnostic]) -> str:
@@ -69,6 +86,14 @@ def to_json(diagnostic: Diagnostic) -> dict[str, object]:
         "notes": list(diagnostic.notes),
         "help": diagnostic.help,
         "trail": [{**_place(frame.span), "text": frame.text} for frame in diagnostic.trail],
+        "fixes": [
+            {
+                "message": fix.message,
+                "safe": fix.safe,
+                "edits": [{**_place(edit.span), "text": edit.text} for edit in fix.edits],
+            }
+            for fix in diagnostic.fixes
+        ],
     }
 
 
@@ -106,6 +131,9 @@ def _block(diagnostic: Diagnostic, again: int, color: bool) -> str:
     last_line = max(
         source.line_column(mark.span.end)[0] for source, group in marks.items() for mark in group
     )
+    for fix in diagnostic.fixes:
+        for span, text in fix.edits:
+            last_line = max(last_line, span.source.line_column(span.end)[0] + text.count("\n"))
     gutter = len(str(last_line))
     severity = diagnostic.severity
     head = styled(f"{severity}[{diagnostic.code}]", severity, color=color)
@@ -126,6 +154,17 @@ def _block(diagnostic: Diagnostic, again: int, color: bool) -> str:
         remarks.append(("help", diagnostic.help))
     if remarks:
         lines.append(bar)
+    lines += _remarks(remarks, gutter, color)
+    for fix in diagnostic.fixes:
+        if lines[-1] != bar and (not remarks or fix is not diagnostic.fixes[0]):
+            lines.append(bar)
+        lines += _remarks([("fix" if fix.safe else "unsafe fix", fix.message)], gutter, color)
+        lines += [bar, *proposal(fix.edits, gutter, color=color)]
+    return "\n".join(lines) + "\n"
+
+
+def _remarks(remarks: list[tuple[str, str]], gutter: int, color: bool) -> list[str]:
+    lines = []
     for word, text in remarks:
         first, *rest = text.split("\n")
         equals = styled("=", "frame", color=color)
@@ -133,7 +172,7 @@ def _block(diagnostic: Diagnostic, again: int, color: bool) -> str:
             f"{' ' * gutter} {equals} {styled(f'{word}:', 'note', color=color)} {printable(first)}"
         )
         lines += [" " * (gutter + len(word) + 5) + printable(each) for each in rest]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _trail(trail: tuple[Frame, ...]) -> list[str]:

@@ -22,6 +22,7 @@ class Row(NamedTuple):
     totals: Totals
     receptive_field: Window | None
     auxiliary: bool
+    layers: tuple[LayerCost, ...]
 
 
 def rows(report: CostReport, *, layers: bool) -> list[Row]:
@@ -50,6 +51,7 @@ def _collect(region: Region, report: CostReport, found: list[Row]) -> None:
                         sum_layers(inside),
                         last.receptive_field,
                         inside[0].auxiliary,
+                        tuple(inside),
                     )
                 )
         else:
@@ -78,6 +80,7 @@ def _layer_row(layer: LayerCost) -> Row:
         sum_layers([layer]),
         layer.receptive_field,
         layer.auxiliary,
+        (layer,),
     )
 
 

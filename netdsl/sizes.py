@@ -21,6 +21,8 @@ from functools import lru_cache
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
+from netdsl.limits import LIMITS
+
 Size: TypeAlias = "int | Expression"
 
 
@@ -75,7 +77,11 @@ class Expression:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Expression) and self.terms == other.terms
+        return self is other or (
+            isinstance(other, Expression)
+            and self._hash == other._hash
+            and self.terms == other.terms
+        )
 
     def __add__(self, other: Size) -> Size:
         total = dict(self.terms)
@@ -95,14 +101,19 @@ class Expression:
         return -self + other
 
     def __mul__(self, other: Size) -> Size:
-        if len(self.terms) * len(_terms(other)) > 10 * _TERMS:
-            raise UnwieldySize(f"a size has more than {_TERMS:,} terms")
-        product: dict[Monomial, int] = {}
-        for left, a in self.terms:
-            for right, b in _terms(other):
-                monomial = _multiply(left, right)
-                product[monomial] = product.get(monomial, 0) + a * b
-        return _normal(product)
+        if isinstance(other, int):
+            return self._scaled(other)
+        return _product(self, other)
+
+    def _scaled(self, factor: int) -> Size:
+        """The product with a number, whose terms keep their order."""
+        if factor == 0:
+            return 0
+        result = Expression.__new__(Expression)
+        result.terms = tuple((monomial, factor * each) for monomial, each in self.terms)
+        result.parts = self.parts
+        result._hash = hash(result.terms)
+        return result
 
     __rmul__ = __mul__
 
@@ -231,6 +242,39 @@ def symbols(size: Size) -> frozenset[Symbol]:
     return frozenset(found)
 
 
+def rises(size: Size) -> bool:
+    """Whether a size surely never falls as its symbols grow; False where that is not plain to see.
+
+    A sum does not fall if no summand does; nor a product of factors that are never below 0.
+    """
+    return all(
+        coefficient > 0 and all(_rises_from_zero(atom) for atom, _ in monomial)
+        for monomial, coefficient in _terms(size)
+        if monomial
+    )
+
+
+def _rises_from_zero(atom: Atom) -> bool:
+    if isinstance(atom, Symbol):
+        return True
+    smallest = _lower_bound(atom.numerator)
+    positive = smallest is not None and smallest >= 0 and isinstance(atom.denominator, int)
+    return positive and rises(atom.numerator)
+
+
+# The layers of a network multiply the same few heights and widths again and again.
+@lru_cache(maxsize=1_000)
+def _product(left: Expression, right: Expression) -> Size:
+    if len(left.terms) * len(right.terms) > 10 * _TERMS:
+        raise UnwieldySize(f"a size has more than {_TERMS:,} terms")
+    product: dict[Monomial, int] = {}
+    for one, a in left.terms:
+        for other, b in right.terms:
+            monomial = _multiply(one, other)
+            product[monomial] = product.get(monomial, 0) + a * b
+    return _normal(product)
+
+
 def _quotient(numerator: Size, divisor: int) -> Size:
     """floor(numerator / divisor) of what no longer splits; nested divisions become one."""
     if isinstance(numerator, int):
@@ -254,6 +298,8 @@ def _quotient(numerator: Size, divisor: int) -> Size:
 
 
 def _irreducible(numerator: Expression, divisor: Size) -> Expression:
+    if isinstance(divisor, int) and divisor >= LIMITS.integer:
+        raise UnwieldySize("a size is divided by more than 2^63")
     if numerator.parts > _PARTS:
         raise UnwieldySize(f"a division has more than {_PARTS} sizes and divisions inside it")
     return Expression({((Quotient(numerator, divisor), 1),): 1})

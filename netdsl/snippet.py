@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from netdsl.diagnostics import Edit
 from netdsl.source import Source, Span, printable
 from netdsl.terminal import display_width, styled
 
@@ -112,6 +113,56 @@ def snippet(
         drawing.line(number, [each for each in stretches if each not in blocks])
         previous = number
     return [row.text(color=color) for row in drawing.rows]
+
+
+def proposal(edits: Sequence[Edit], gutter: int, *, color: bool) -> list[str]:
+    """The lines that `edits` change, as they are with `-` and as they would be with `+`.
+
+    Numbers of the latter are those of the changed text. The edits lie in one source.
+    """
+    rows: list[str] = []
+    added = 0
+    for first, group in _by_lines(edits):
+        source = group[0].span.source
+        last = source.line_column(max(edit.span.end for edit in group))[0]
+        start = source.line_starts[first - 1]
+        old = source.text[start : source.line_starts[last - 1] + len(source.line(last))]
+        new, end = "", start
+        for span, text in group:
+            new += source.text[end : span.start] + text
+            end = span.end
+        before, after = old.split("\n"), (new + old[end - start :]).split("\n")
+        number = first
+        while before and after and before[0] == after[0]:
+            number += 1
+            del before[0], after[0]
+        while before and after and before[-1] == after[-1]:
+            del before[-1], after[-1]
+        if rows:
+            rows.append(styled("...", "frame", color=color))
+        for sign, style, lines, shift in (
+            ("-", "error", before, 0),
+            ("+", "good", after, added),
+        ):
+            for position, line in enumerate(lines):
+                focus = max(group[0].span.start - start, 0) if position == 0 else 0
+                shown = _Line(line, min(focus, len(line))).text
+                label = styled(f"{number + shift + position:>{gutter}}", "frame", color=color)
+                rows.append(f"{label} {styled(f'{sign} {shown}'.rstrip(), style, color=color)}")
+        added += len(after) - len(before)
+    return rows
+
+
+def _by_lines(edits: Sequence[Edit]) -> list[tuple[int, list[Edit]]]:
+    """Edits in the order of the text, those that share a line together, with their first line."""
+    groups: list[tuple[int, list[Edit]]] = []
+    last = 0
+    for edit in sorted(edits, key=lambda edit: edit.span[1:]):
+        if edit.span.line != last:
+            groups.append((edit.span.line, []))
+        groups[-1][1].append(edit)
+        last = edit.span.source.line_column(edit.span.end)[0]
+    return groups
 
 
 class _Drawing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from bisect import bisect_right
 from functools import cached_property
@@ -72,11 +73,27 @@ class UnreadableSource(Failure):
     """A file that can't be read as program text; the message says why and what would help."""
 
 
-# Characters that can make a line read otherwise than it runs (CVE-2021-42574), and
-# controls that act on a terminal.
-_BIDIRECTIONAL = frozenset(
-    "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
+# Fillers and joiners that show as nothing though Unicode counts them as letters or marks.
+_BLANK_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+
+
+def invisible_characters(text: str) -> frozenset[str]:
+    """The characters of `text` that a reader can't see, but for a space, `\\n` and `\\t`.
+
+    They can make a line read otherwise than it runs (CVE-2021-42574), or act on a terminal.
+    """
+    found = {
+        character
+        for character in set(text)
+        if (not character.isprintable() and character not in "\n\t") or character in _BLANK_LETTERS
+    }
+    if any(character > "\xff" for character in found):
+        # Imported here because hardly any program needs it.
+        from unicodedata import category
+
+        # What this Python's Unicode does not know yet is no reason to refuse a comment.
+        found = {each for each in found if category(each) not in ("Cn", "Co")}
+    return frozenset(found)
 
 
 def read_source(path: Path, name: str | None = None) -> Source:
@@ -87,35 +104,40 @@ def read_source(path: Path, name: str | None = None) -> Source:
     """
     shown = printable(name if name is not None else str(path))
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise UnreadableSource(f"`{shown}` is a directory, not a .net file")
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableSource(f"`{shown}` is not a regular file")
-        with path.open("rb") as stream:
+        # A pipe that nobody writes to would else keep us waiting.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableSource(f"`{shown}` is not a regular file")
+            if status.st_size > LIMITS.file_bytes:
+                raise _too_large(shown)
             data = stream.read(LIMITS.file_bytes + 1)
     except FileNotFoundError:
         raise UnreadableSource(f"there is no file `{shown}`") from None
+    except IsADirectoryError:
+        raise UnreadableSource(f"`{shown}` is a directory, not a .net file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableSource(f"`{shown}` can't be read: {reason}") from None
+    return Source(shown, decoded(data, shown), path)
+
+
+def decoded(data: bytes, shown: str) -> str:
+    """The text of a program's bytes, with `\\n` between lines. Raises `UnreadableSource`."""
     if len(data) > LIMITS.file_bytes:
-        raise UnreadableSource(f"`{shown}` is larger than the limit of {LIMITS.file_bytes:,} bytes")
+        raise _too_large(shown)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnreadableSource(
             f"`{shown}` is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}"
         ) from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    for offset, character in enumerate(text):
-        if character in _BIDIRECTIONAL or (character < " " and character not in "\n\t"):
-            line = text.count("\n", 0, offset) + 1
-            raise UnreadableSource(
-                f"`{shown}` has the invisible character U+{ord(character):04X} on line {line}; "
-                "remove it"
-            )
-    return Source(shown, text, path)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _too_large(shown: str) -> UnreadableSource:
+    return UnreadableSource(f"`{shown}` is larger than the limit of {LIMITS.file_bytes:,} bytes")
 
 
 def printable(text: str) -> str:

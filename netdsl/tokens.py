@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from lark import Token
@@ -11,7 +12,7 @@ from lark.lexer import BasicLexer, LexerThread
 
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.limits import LIMITS
-from netdsl.source import Source, Span, printable
+from netdsl.source import Source, Span, invisible_characters, printable
 
 BAD = "BAD"
 """The kind of a token that is none: it is reported already."""
@@ -44,9 +45,14 @@ _QUOTES = {"'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
 
 
 def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnostic]]:
-    """All tokens, newlines included, with one of kind `BAD` for each mistake."""
+    """All tokens, newlines included, with one of kind `BAD` for each mistake.
+
+    Of a text that passes a limit, or has invisible characters, only that is said: no tokens.
+    """
     tokens: list[Token] = []
-    mistakes: list[Diagnostic] = []
+    mistakes = _unfit(source)
+    if mistakes:
+        return [], mistakes
     thread: Any = LexerThread.from_text(lexer, source.text)
     counter = thread.state.line_ctr
     while len(mistakes) < LIMITS.errors:
@@ -55,6 +61,8 @@ def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnost
                 if _part_of_label(token, source):
                     token.type = "NAME"
                 tokens.append(token)
+                if len(tokens) > LIMITS.tokens:
+                    return [], [_too_many(token, source)]
             break
         except UnexpectedCharacters:
             start = counter.char_pos
@@ -71,6 +79,37 @@ def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnost
                 break
             counter.feed(source.text[counter.char_pos : end])
     return tokens, mistakes
+
+
+def _unfit(source: Source) -> list[Diagnostic]:
+    """What keeps a text from being looked at: a line that is too long, invisible characters."""
+    text = source.text
+    longest = LIMITS.line_characters
+    if len(text) > longest:
+        for start, end in pairwise([*source.line_starts, len(text) + 1]):
+            length = end - start - 1
+            if length > longest:
+                message = f"a line of {length:,} characters is over the limit of {longest:,}"
+                help = "a newline inside brackets, or after an operator, joins lines"
+                place = source.span(start + longest, start + longest + 1)
+                return [Diagnostic("line-too-long", message, place, help=help)]
+    invisible = invisible_characters(text)
+    mistakes: list[Diagnostic] = []
+    for offset, character in enumerate(text) if invisible else ():
+        if character in invisible and len(mistakes) < LIMITS.errors:
+            message = f"the character U+{ord(character):04X} can't be seen"
+            span = source.span(offset, offset + 1)
+            mistakes.append(Diagnostic("invisible-character", message, span, help="remove it"))
+    return mistakes
+
+
+def _too_many(token: Token, source: Source) -> Diagnostic:
+    return Diagnostic(
+        "program-too-long",
+        f"a file has at most {LIMITS.tokens:,} words, numbers and signs",
+        source.span(token.start_pos or 0, token.end_pos or 0),
+        help="write what repeats as a `block` or with `repeat`, or import a part of it",
+    )
 
 
 def _part_of_label(token: Token, source: Source) -> bool:
@@ -125,9 +164,6 @@ def _unexpected(span: Span, fault: str, help: str) -> Diagnostic:
 
 
 # ---------------------------------------------------------------- brackets
-
-BRACKETS = 200
-"""How deep brackets of all kinds may nest."""
 
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _KINDS = {")": "RPAR", "]": "RSQB", "}": "RBRACE"}
@@ -198,8 +234,8 @@ class _Matching:
     def _open(self, token: Token) -> None:
         self.open.append(token)
         self.braces += token[-1] == "{"
-        if len(self.open) > BRACKETS or self.braces > LIMITS.nesting:
-            limits = ("brackets", BRACKETS), ("braces", LIMITS.nesting)
+        if len(self.open) > LIMITS.brackets or self.braces > LIMITS.nesting:
+            limits = ("brackets", LIMITS.brackets), ("braces", LIMITS.nesting)
             what, limit = limits[self.braces > LIMITS.nesting]
             self.too_deep = True
             self.mistakes.append(

@@ -16,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what the code gives now into tests/golden; the diff is the review",
     )
+    parser.addoption(
+        "--exhaustive",
+        action="store_true",
+        help="try every size of image where a few are tried otherwise, which takes minutes",
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -29,6 +34,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether this run rewrites what is expected."""
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def exhaustive(request: pytest.FixtureRequest) -> bool:
+    """Whether this run tries all cases where others try some."""
+    return bool(request.config.getoption("--exhaustive"))
 
 
 @pytest.fixture

@@ -11,12 +11,16 @@ from netdsl.check import check_file
 from netdsl.claims import MEASURES
 from netdsl.evaluate import FUNCTIONS
 from netdsl.network import load_file
-from netdsl.reference import diagnostics_page, operators_page
+from netdsl.reference import diagnostics_page, limits_page, operators_page
 from netdsl.render import render
 from netdsl.source import Source
 
 ROOT = Path(__file__).parent.parent
-PAGES = {"operators.md": operators_page, "diagnostics.md": diagnostics_page}
+PAGES = {
+    "operators.md": operators_page,
+    "diagnostics.md": diagnostics_page,
+    "limits.md": limits_page,
+}
 PROGRAMS = [
     (f"{path.name}:{number}", program)
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

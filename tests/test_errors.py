@@ -49,8 +49,12 @@ def test_wrong_program(path: Path, update_golden: bool):
 def test_every_code_has_a_wrong_program():
     """But for those that no file can raise, which are listed with the test that does."""
     elsewhere = {
+        "imports-too-deep": "test_abuse.py: it takes many files",
+        "program-too-long": "test_abuse.py: it takes a long one",
         "setting-unsupported": "test_recipe.py: checking accepts what training can't follow yet",
         "size-open": "test_emit.py: only code has a need for the size",
+        "too-many-errors": "test_abuse.py: it takes many",
         "too-many-imports": "test_program.py: it takes hundreds of files",
+        "too-much-time": "test_abuse.py: it takes a while",
     }
     assert set(CODES) - {path.stem.split("--")[0] for path in CASES} == set(elsewhere)

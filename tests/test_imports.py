@@ -36,6 +36,8 @@ def loaded(arguments: Sequence[str], watched: Sequence[str], before: str = "") -
         ["zoo"],
         ["list", "operators"],
         ["explain", "conv"],
+        ["explain", "lenet5"],
+        ["explain", "lenet5", "conv1", "--format", "latex"],
         ["check", "lenet5"],
         ["cost", "lenet5"],
         ["cost", "lenet5", "--format", "json"],

@@ -377,20 +377,22 @@ def test_a_file_of_mistakes_ends_at_the_limit():
     assert len(codes_of("network n {\n" + "  relu relu\n" * 1000 + "}")) <= LIMITS.errors
 
 
-DEEP = 20_000
+DEEP = 500
+LONG = 6_000
+"""About as long as a file may be."""
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "let x = " + "1 + " * DEEP + "1",
-        "let x = " + "a and " * DEEP + "b",
-        "let x = " + "a < " * DEEP + "b",
-        "let x = [" + "1, " * DEEP + "1]",
-        "network n {\n  relu" + " -> relu" * DEEP + "\n}",
-        "network n {\n" + "  relu\n" * DEEP + "}",
-        'let x = "' + "a" * DEEP + '"',
-        "#" * DEEP,
+        "let x = (" + "1 +\n" * LONG + "1)",
+        "let x = (" + "a and\n" * LONG + "b)",
+        "let x = (" + "a <\n" * LONG + "b)",
+        "let x = [" + "1,\n" * LONG + "1]",
+        "network n {\n  relu" + " ->\nrelu" * LONG + "\n}",
+        "network n {\n" + "  relu\n" * LONG + "}",
+        'let x = "' + "a" * LONG + '"',
+        "#" * LONG,
         "let x = 1\n" * 1000,
     ],
     ids=lambda text: text[:24],

@@ -12,6 +12,7 @@ from netdsl.sizes import (
     counterexample,
     evaluate,
     floor_divide,
+    rises,
     symbol,
     symbols,
 )
@@ -74,6 +75,24 @@ def test_an_order_is_only_given_where_it_always_holds(left, right):
         return
     for height in range(1, 100):
         assert (apply(left, height) > apply(right, height)) == larger
+
+
+@given(STEPS, st.integers(-3, 3))
+def test_what_is_said_to_rise_never_falls(steps, factor):
+    closed = apply(steps, symbol("H")) * factor
+    if rises(closed):
+        values = [evaluate(closed, {"H": height}) for height in range(1, 300)]
+        assert values == sorted(values)
+
+
+def test_rising_is_seen_in_halvings_and_products_and_not_in_differences():
+    height, width = symbol("H"), symbol("W")
+    assert rises(ceil_divide(height, 2) * ceil_divide(width, 32) * 7 - 5)
+    assert rises(floor_divide(height + 1, 4) - 2)
+    assert not rises(-height)
+    assert not rises(height * (width - 3))
+    assert not rises(floor_divide(height - 9, 4) * width)
+    assert not rises(floor_divide(symbol("H") * 0 + 9, height))
 
 
 def test_five_halvings_are_one_division():

@@ -13,6 +13,7 @@ from netdsl.commands.writing import require_place, write_whole
 from netdsl.diagnostics import Fault
 from netdsl.emit import class_name, emit
 from netdsl.report import as_json, both, count
+from netdsl.source import printable
 
 _EXAMPLES = """\b
 Examples:
@@ -82,7 +83,11 @@ def command(
         side = "" if item.weight is None else f", side branch of weight {item.weight:g}"
         lines.append(("output", f"{nodes[item.node].type} ({item.name}{side})"))
     lines.append(
-        ("wrote", f"{path}: class {class_name(network.graph)}, {source.count(chr(10))} lines")
+        (
+            "wrote",
+            f"{printable(str(path))}: class {class_name(network.graph)}, "
+            f"{source.count(chr(10))} lines",
+        )
     )
     width = max(len(name) for name, _ in lines)
     console.data("\n".join(f"{name.ljust(width)}  {text}" for name, text in lines))

@@ -27,6 +27,10 @@ class Console:
         """Write what was asked for, and end the line."""
         print(text)
 
+    def text(self, text: str) -> None:
+        """Write what was asked for, whole lines already."""
+        print(text, end="")
+
     def json(self, value: object) -> None:
         """Write data as JSON, in ASCII so that names can't act on a terminal."""
         print(json.dumps(value, indent=2))

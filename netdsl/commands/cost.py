@@ -6,7 +6,7 @@ import click
 
 from netdsl.commands import options
 from netdsl.commands.console import Console
-from netdsl.commands.loading import load
+from netdsl.commands.loading import choose, load
 from netdsl.report import as_json, table
 
 _EXAMPLES = """\b
@@ -15,6 +15,9 @@ Examples:
   netdsl cost resnet.net:resnet50 --set classes=10 --batch 32
   netdsl cost resnet152 --layers
   netdsl cost unet.net --set H=512 --set W=512 --format json
+  netdsl cost resnet50 --symbolic                    as functions of H and W
+  netdsl cost resnet50 --solve 'macs <= 2G' --for H  the largest image
+  netdsl cost mobilenet_v1 --solve 'params < 2M' --for width
 """
 
 
@@ -28,6 +31,25 @@ Examples:
     help="Images in a batch, for the memory figures.",
 )
 @click.option("--layers", is_flag=True, help="List every layer of a long network, not its blocks.")
+@click.option("--symbolic", is_flag=True, help="Give costs as functions of the input's size.")
+@click.option("--compact", is_flag=True, help="Round the numbers of --symbolic to three digits.")
+@click.option(
+    "--solve",
+    "bound",
+    metavar="BOUND",
+    help="Find the last value of --for that meets a bound, such as 'macs <= 2G'.",
+)
+@click.option(
+    "--for",
+    "names",
+    metavar="NAME[,NAME]",
+    help="What to solve for: a numeric parameter of the network, or sizes of its input.",
+)
+@click.option(
+    "--step",
+    metavar="STEP",
+    help="Distance of the values to try. [default: 1; 0.001 for a fraction]",
+)
 @options.output_format
 @options.color
 def command(
@@ -35,6 +57,11 @@ def command(
     settings: dict[str, str],
     batch: int,
     layers: bool,
+    symbolic: bool,
+    compact: bool,
+    bound: str | None,
+    names: str | None,
+    step: str | None,
     output_format: str,
     console: Console,
 ) -> int:
@@ -43,9 +70,88 @@ def command(
     Counts are for the inference graph and one image; side branches stand apart. Sizes that the
     program leaves open come out as formulas.
     """
-    network = load(target, settings, console, json=output_format == "json", batch=batch)
-    if output_format == "json":
+    _check_options(layers, symbolic, compact, bound, names, step)
+    json = output_format == "json"
+    if bound is not None and names is not None:
+        return _solve(target, settings, bound, names, step, batch, console, json=json)
+    if symbolic:
+        return _formulas(target, settings, layers, compact, console, json=json)
+    network = load(target, settings, console, json=json, batch=batch)
+    if json:
         console.json(as_json(network.report))
     else:
         console.data(table(network.report, all_layers=layers, width=console.width).rstrip("\n"))
+    return 0
+
+
+def _check_options(
+    layers: bool,
+    symbolic: bool,
+    compact: bool,
+    bound: str | None,
+    names: str | None,
+    step: str | None,
+) -> None:
+    if (bound is None) != (names is None):
+        raise click.UsageError("--solve 'macs <= 2G' and --for NAME need each other")
+    if step is not None and bound is None:
+        raise click.UsageError("--step is for --solve")
+    if bound is not None and (symbolic or layers):
+        raise click.UsageError("--solve gives one answer, without --symbolic or --layers")
+    if compact and not symbolic:
+        raise click.UsageError("--compact is for --symbolic")
+
+
+def _formulas(
+    target: str,
+    settings: dict[str, str],
+    layers: bool,
+    compact: bool,
+    console: Console,
+    *,
+    json: bool,
+) -> int:
+    # Imported here because most runs have no formulas to show.
+    from netdsl.answers import formulas_json, formulas_text
+    from netdsl.formulas import open_network
+
+    file, name, given = choose(target, settings, console, json=json)
+    opened = open_network(file, name, given)
+    if json:
+        console.json(formulas_json(opened))
+    else:
+        console.data(formulas_text(opened, layers=layers, compact=compact))
+    return 0
+
+
+def _solve(
+    target: str,
+    settings: dict[str, str],
+    bound: str,
+    names: str,
+    step: str | None,
+    batch: int,
+    console: Console,
+    *,
+    json: bool,
+) -> int:
+    # Imported here because most runs have nothing to solve.
+    from netdsl.answers import answer_json, answer_text
+    from netdsl.solve import read_bound, read_step, solve
+
+    file, name, given = choose(target, settings, console, json=json)
+    wanted = tuple(dict.fromkeys(each.strip() for each in names.split(",")))
+    answer = solve(
+        file,
+        name,
+        given,
+        read_bound(bound, file),
+        wanted,
+        step=None if step is None else read_step(step),
+        batch=batch,
+    )
+    if json:
+        console.json(answer_json(name, answer))
+    else:
+        console.data(answer_text(name, answer))
     return 0

@@ -26,6 +26,7 @@ Examples:
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("what", metavar="operators|blocks|codes|FILE")
+@options.limit
 @options.output_format
 @options.color
 def command(what: str, output_format: str, console: Console) -> int:

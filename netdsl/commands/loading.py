@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from netdsl.bind import Given
 from netdsl.commands.console import Console, diagnostics_json, exit_code
 from netdsl.diagnostics import Diagnostic
 from netdsl.network import (
@@ -47,6 +48,22 @@ def load(
         sys.exit(show(diagnostics, console, json=json))
     console.diagnostics(diagnostics)
     return network
+
+
+def choose(
+    target: str, settings: dict[str, str], console: Console, *, json: bool
+) -> tuple[ProgramFile, str, dict[str, Given]]:
+    """The program of a target, the network that is meant, and its settings, not elaborated yet.
+
+    Where the program or the settings have errors, shows them and ends the command.
+    """
+    file, wanted, diagnostics = open_program(target, console)
+    if file is not None:
+        name = choose_network(file, wanted)
+        given, diagnostics = read_settings(settings, file)
+        if not diagnostics:
+            return file, name, given
+    sys.exit(show(diagnostics, console, json=json))
 
 
 def show(diagnostics: tuple[Diagnostic, ...], console: Console, *, json: bool) -> int:

@@ -17,12 +17,14 @@ from typing import TypeVar
 import click
 
 from netdsl.commands.console import Console
+from netdsl.limits import LIMITS, lowered
+from netdsl.source import printable
 from netdsl.terminal import ColorChoice
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
-def _by_name(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
+def by_name(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, str]:
     """The values are kept as text: the program says what they may be."""
     settings: dict[str, str] = {}
     for each in texts:
@@ -35,12 +37,39 @@ def _by_name(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...])
     return settings
 
 
+def _lower(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> None:
+    values: dict[str, int] = {}
+    for each in texts:
+        name, _, text = (part.strip() for part in each.partition("="))
+        digits = text.replace("_", "").replace(",", "")
+        if not digits.isascii() or not digits.isdecimal() or len(digits) > LIMITS.digits:
+            raise click.BadParameter(f"`{printable(each)}` is not like `nodes=1000`", ctx, param)
+        if name in values:
+            raise click.BadParameter(f"`{name}` is set twice", ctx, param)
+        values[name] = int(digits)
+    try:
+        ctx.with_resource(lowered(values))
+    except ValueError as error:
+        raise click.BadParameter(printable(str(error)), ctx, param) from None
+
+
+limit: Callable[[Decorated], Decorated] = click.option(
+    "--limit",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_lower,
+    expose_value=False,
+    is_eager=True,
+    help="Lower a limit, such as nodes=1000; docs/limits.md has them. Repeat it for several.",
+)
+"""`--limit NAME=VALUE`, repeated; they are lowered while the command runs."""
+
 settings: Callable[[Decorated], Decorated] = click.option(
     "--set",
     "settings",
     metavar="NAME=VALUE",
     multiple=True,
-    callback=_by_name,
+    callback=by_name,
     help="Give a parameter or a named input size of the network a value, such as classes=10 or "
     "'depths=[3, 4, 6, 3]'. Repeat it for several.",
 )
@@ -48,12 +77,12 @@ settings: Callable[[Decorated], Decorated] = click.option(
 
 
 def target(command: Decorated) -> Decorated:
-    """The network that a command is about, with `--set`: `target: str` and `settings`.
+    """The network that a command is about, with `--set` and `--limit`: `target`, `settings`.
 
     TARGET is FILE.net, FILE.net:NETWORK or the name of a network that comes with netdsl; what it
     stands for is `netdsl.network.find`'s to say.
     """
-    return click.argument("target", metavar="TARGET")(settings(command))
+    return click.argument("target", metavar="TARGET")(settings(limit(command)))
 
 
 output_format: Callable[[Decorated], Decorated] = click.option(

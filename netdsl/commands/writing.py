@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from netdsl.exits import Failure
-from netdsl.source import printable
+from netdsl.source import Source, printable
 
 
 class NoPlaceToWrite(Failure):
@@ -34,14 +34,39 @@ def require_place(path: Path, *, force: bool, mark: str = "") -> None:
         )
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside its place and move it there."""
+class CannotReplace(Failure):
+    """A program's file can't be rewritten so that only what is meant changes."""
+
+
+def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a text file beside its place and move it there, line ends as they are."""
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
-        os.chmod(beside, 0o644)
+        os.chmod(beside, mode)
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)
         raise
+
+
+def replace_program(source: Source, text: str) -> None:
+    """Put `text` in place of a program's file, whose line ends, byte order mark and mode stay.
+
+    A link keeps pointing to the file. Raises CannotReplace where the file has changed since it was
+    read, or has line ends of two kinds.
+    """
+    assert source.path is not None
+    path = source.path.resolve()
+    kept = path.read_bytes().decode("utf-8")
+    mark = "\ufeff" if kept.startswith("\ufeff") else ""
+    end = next((end for end in ("\r\n", "\r") if end in kept), "\n")
+    if kept != mark + source.text.replace("\n", end):
+        reads_alike = kept.removeprefix(mark).replace("\r\n", "\n").replace("\r", "\n")
+        raise CannotReplace(
+            f"`{source.name}` has line ends of several kinds; make them one kind first"
+            if reads_alike == source.text
+            else f"`{source.name}` was changed while it was checked; nothing was written"
+        )
+    write_whole(path, mark + text.replace("\n", end), mode=path.stat().st_mode & 0o7777)

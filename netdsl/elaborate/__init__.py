@@ -12,8 +12,10 @@ from netdsl.bind import Given, assign
 from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
 from netdsl.elaborate.bodies import Bodies
 from netdsl.elaborate.builder import Check, Place
+from netdsl.elaborate.counting import refuse_too_large
 from netdsl.evaluate import Scope, UnknownValue, evaluate, fail
 from netdsl.graph import Graph, Output, Region
+from netdsl.limits import LIMITS
 from netdsl.naming import name_body
 from netdsl.program import ProgramFile
 
@@ -38,6 +40,7 @@ def elaborate(
     `settings` override its parameters and its input's named sizes. Named sizes have their default
     where they have one, unless `symbolic`.
     """
+    file.scope.fuel.refill()
     run = _Networks(file, settings, symbolic)
     graph: Graph | None = None
     try:
@@ -46,6 +49,7 @@ def elaborate(
         run.report(fault)
     except UnknownValue:
         pass
+    file.scope.fuel.refill()  # For claims and recipes.
     diagnostics = run.finished_diagnostics()
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
         graph = None
@@ -70,6 +74,9 @@ def resolve_network(file: ProgramFile, name: str) -> tuple[syntax.Network, list[
                 first.base_span,
                 help="one of them has to be a network with braces and layers",
             )
+        if len(variants) >= LIMITS.nesting:
+            message = f"variants of variants nest over {LIMITS.nesting} deep"
+            fail("nesting-too-deep", message, declaration.base_span)
         variants.append(declaration)
         base = file.networks.get(declaration.base)
         if base is None:
@@ -111,6 +118,7 @@ class _Networks(Bodies):
         for parameter in network.parameters:
             scope.bind(parameter.name, arguments[parameter.name], parameter.span)
         place = Place(scope, name_body(network.body), file, (), (), None, [])
+        refuse_too_large(network.body, scope)
         self.body(network.body, place)
         owner = variants[0] if variants else network
         if variants or self.settings:

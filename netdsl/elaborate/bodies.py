@@ -22,6 +22,7 @@ from netdsl.evaluate import (
     path_parts,
     truth,
 )
+from netdsl.fuel import PASS
 from netdsl.graph import Node, Origin, Output, PassNumber
 from netdsl.input_sizes import input_shape
 from netdsl.kinds import show_value
@@ -308,6 +309,7 @@ class Bodies(Calls):
         around = place.inner() if label is None else self.labelled(place, label, step.span)
         with self.region("loop", around, word, step.span, place.current):
             for number, variables in enumerate(passes):
+                place.scope.fuel.spend(PASS, step.span)
                 inner = around.inner()
                 part = PassNumber.of(number, step.span)
                 if label is None:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault
+from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, too_many_errors
 from netdsl.evaluate import Scope, Tensor, UnknownValue, fail, is_template, path_parts
+from netdsl.fuel import STATEMENT
 from netdsl.graph import Item, Node, Origin, Output, Region, RegionKind
 from netdsl.infer import infer
 from netdsl.limits import LIMITS
@@ -112,7 +113,6 @@ class Builder:
         """What the innermost open region holds so far."""
         self.calling: list[Block] = []
         """The blocks being called, outermost first."""
-        self.steps = 0
         self.in_aux = False
         self.size_settings: dict[str, Given] = {}
 
@@ -125,6 +125,8 @@ class Builder:
             self.repeated[key] = self.repeated.get(key, 0) + 1
         else:
             self.found[key] = diagnostic
+            if len(self.found) == LIMITS.mistakes:
+                raise LimitFault(too_many_errors(diagnostic.span))
 
     def finished_diagnostics(self) -> tuple[Diagnostic, ...]:
         finished = []
@@ -138,15 +140,7 @@ class Builder:
         return tuple(finished)
 
     def step(self, span: Span) -> None:
-        self.steps += 1
-        if self.steps > LIMITS.steps:
-            raise LimitFault(
-                Diagnostic(
-                    "too-many-steps",
-                    f"the program takes more than {LIMITS.steps:,} steps",
-                    span,
-                )
-            )
+        self.file.scope.fuel.spend(STATEMENT, span)
 
     def current(self, place: Place, span: Span) -> Tensor:
         if place.current is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netdsl import syntax
 from netdsl.bind import Given, assign, bind, missing_argument
-from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, did_you_mean
+from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, did_you_mean
 from netdsl.elaborate.builder import Builder, Holders, Place
 from netdsl.evaluate import (
     UNKNOWN,
@@ -17,6 +17,7 @@ from netdsl.evaluate import (
     match_pattern,
     truth,
 )
+from netdsl.fuel import CALL
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.ops import OPERATORS, SYNONYMS
@@ -108,6 +109,7 @@ class Calls(Builder):
             )
         if len(self.calling) >= LIMITS.nesting:
             fail("nesting-too-deep", f"blocks are nested over {LIMITS.nesting} deep", call.span)
+        place.scope.fuel.spend(CALL, call.span)
         names = tuple(parameter.name for parameter in declaration.parameters)
         scope = Scope(block.file.scope)
         values = self.parameter_values(
@@ -296,6 +298,8 @@ class Calls(Builder):
         )
         try:
             return self.node(OPERATORS["add"](), operands, self.path(step, place), word, {}, place)
+        except LimitFault:
+            raise
         except Fault as fault:
             diagnostic = fault.diagnostic
             body, shortcut = operands

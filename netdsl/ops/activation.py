@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Emission, Input, Usual, call
+from netdsl.derivation import Step, values_count
 from netdsl.kinds import Boolean, Number
 from netdsl.ops.base import Op
 from netdsl.parameters import param
@@ -22,6 +23,10 @@ class _Elementwise(Op):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=self.operations * output.elements)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        values, note = values_count(output.shape), "value by value; the shape stays"
+        return (Step("flops", values if self.operations == 1 else self.operations * values, note),)
 
 
 class Relu(_Elementwise):
@@ -91,6 +96,12 @@ class Gelu(_Elementwise):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=(13 if self.approximate else 5) * output.elements)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        each = 13 if self.approximate else 5
+        return (
+            Step("flops", each * values_count(output.shape), "value by value; the shape stays"),
+        )
 
     def emit(self, *inputs: TensorType) -> Emission:
         return Emission(call("nnx.gelu", Input(), approximate=self.approximate))

@@ -9,6 +9,7 @@ from math import log2
 from typing import ClassVar
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
+from netdsl.derivation import Step, Term, ceiling, named, remark
 from netdsl.kinds import Choice, Integer, StepKind, WindowKind
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
@@ -58,6 +59,38 @@ class _Attention(Op):
         logits = positions * tokens * self.heads
         return Cost(macs=macs, flops=2 * macs + 4 * positions * channels + operations * logits)
 
+    def projecting(self, channels: Size, extra: Term | None = None) -> tuple[Step, ...]:
+        """The weights: of the projections, and `extra` ones beside them."""
+        width = named("C", channels)
+        qkv = width * (3 * width) + 3 * width
+        out = width * width + width
+        both = 4 * width**2 + 4 * width
+        return (
+            Step("query, key and value weights", qkv, "C channels to 3·C, with a bias each"),
+            Step("output projection weights", out, "the heads side by side to C channels"),
+            Step("weights", both if extra is None else both + extra),
+        )
+
+    def meeting(
+        self, channels: Size, tokens: Term, groups: Term | None = None, extra: Term | None = None
+    ) -> tuple[Step, ...]:
+        """The MACs among `tokens` that meet, in each of `groups`, and `extra` ones beside."""
+        width = named("C", channels)
+        projections = 4 * tokens * width**2
+        pairs = 2 * tokens**2 * width
+        work = projections + pairs
+        if groups is not None:
+            work = groups * work
+        return (
+            Step("projection multiplications", projections, "4 products with C×C weights a token"),
+            Step("pair multiplications", pairs, "q·k of all T·T pairs, then their values' sum"),
+            Step("macs", work if extra is None else work + extra),
+            remark(
+                f"{self.heads} heads share the C channels, so their number changes neither"
+                " weights nor work"
+            ),
+        )
+
     def emission(
         self, function: str, x: TensorType, *runtime: str, **keywords: Fragment
     ) -> Emission:
@@ -95,6 +128,10 @@ class Attention(_Attention):
         # On each logit: the root's division, and 5 of the softmax.
         return self.work(1, tokens, channels, 6)
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        tokens, channels = output.shape
+        return *self.projecting(channels), *self.meeting(channels, named("T", tokens))
+
     def emit(self, *inputs: TensorType) -> Emission:
         return self.emission("SelfAttention", inputs[0], "self_attention")
 
@@ -119,6 +156,27 @@ class _WindowAttention(_Attention):
     def windows(self, x: TensorType) -> Size:
         height, width, _ = x.shape
         return ceil_divide(height, self.window.height) * ceil_divide(width, self.window.width)
+
+    def in_windows(
+        self, x: TensorType, weights: Term, macs: Term | None = None
+    ) -> tuple[Step, ...]:
+        """The steps of a window's attention, with `weights` and `macs` beside the projections'."""
+        rows, columns = (
+            ceiling(named(letter, x.shape[axis]), named("M", self.window[axis]))
+            for axis, letter in enumerate("HW")
+        )
+        tokens = named("M", self.window.height) * named("M", self.window.width)
+        return (
+            Step("tokens of a window", tokens, "its pixels attend to each other", "T"),
+            Step("windows", rows * columns, symbol="n"),
+            *self.projecting(x.channels, weights),
+            *self.meeting(x.channels, named("T", self.pixels), named("n", self.windows(x)), macs),
+        )
+
+    def ways_count(self) -> Term:
+        """The ways between a window's pixels: (2M − 1)·(2M − 1)."""
+        height, width = (2 * named("M", side) - 1 for side in self.window)
+        return height * width
 
     def positions(self) -> tuple[tuple[int, ...], ...]:
         """For each pixel of a window, and each other, the number of the way between them."""
@@ -196,6 +254,11 @@ class WindowAttention(_Shifted):
         operations = 8 if any(self.shift) else 7
         return self.work(self.windows(output), self.pixels, output.channels, operations)
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        table = self.ways_count() * named("h", self.heads)
+        note = "the last weights: a bias for each way between two pixels and each of h heads"
+        return *self.in_windows(output, table), remark(note)
+
     def emit(self, *inputs: TensorType) -> Emission:
         return self.emission(
             "WindowAttention", inputs[0], *_SHARED, "window_attention", **self.placed()
@@ -258,6 +321,16 @@ class CosineWindowAttention(_Shifted):
         flops = flops + 2 * position_macs + 2 * hidden + 5 * self.ways * self.heads
         return Cost(macs + position_macs, flops)
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        heads, hidden = named("h", self.heads), named("E", _HIDDEN)
+        weights = heads + (2 * hidden + hidden + hidden * heads)
+        macs = self.ways_count() * (2 * hidden + hidden * heads)
+        note = (
+            "beside the projections: a scale for each of h heads, and a network of 2 inputs, E "
+            "features and h outputs, which gives the bias of each way between two pixels"
+        )
+        return *self.in_windows(output, weights, macs), remark(note)
+
     def emit(self, *inputs: TensorType) -> Emission:
         return self.emission(
             "CosineWindowAttention",
@@ -304,6 +377,11 @@ class _Partition(_WindowAttention):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         # On each logit: the root's division, the bias, and 5 of the softmax.
         return self.work(self.windows(output), self.pixels, output.channels, 7)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        table = self.ways_count() * named("h", self.heads)
+        note = "the last weights: a bias for each way between two pixels and each of h heads"
+        return *self.in_windows(output, table), remark(note)
 
     def emit(self, *inputs: TensorType) -> Emission:
         return self.emission(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netdsl.code import Emission
+from netdsl.derivation import Step
 from netdsl.parameters import Documented
 from netdsl.sizes import Size, symbols
 from netdsl.tensor import Cost, Derived, Field, TensorType, Weight
@@ -90,6 +91,10 @@ class Op(Documented):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         """The forward work for one image."""
         raise NotImplementedError
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        """How the numbers of `infer`, `weights` and `cost` come about, for `netdsl explain`."""
+        return ()
 
     def emit(self, *inputs: TensorType) -> Emission:
         """The Flax form, for inputs that `infer` accepted.

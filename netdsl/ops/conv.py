@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
+from netdsl.derivation import Step, Term, named, product, remark
 from netdsl.kinds import Boolean, Integer, Padding, PaddingKind, StepKind, WindowKind
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
@@ -10,7 +11,10 @@ from netdsl.ops.windows import (
     NO_PADDING,
     emit_padding,
     emit_window,
+    kernel_taps,
+    pixel_count,
     require_image,
+    size_steps,
     strided_sizes,
 )
 from netdsl.parameters import param
@@ -33,6 +37,14 @@ class _Sliding(Op):
     def work(self, outputs: Size, taps: Size) -> Cost:
         macs = outputs * taps
         return Cost(macs=macs, flops=2 * macs + (outputs if self.bias else 0))
+
+    def counting(self, taps: Term, filters: Term, places: Term) -> tuple[Step, ...]:
+        """Weights and MACs: `taps` weights for each filter, at work at each of `places`."""
+        kernels = product(taps, *(filters.parts or (filters,)))
+        if not self.bias:
+            return Step("weights", kernels, "no bias"), Step("macs", kernels * places)
+        note = "+ F: a bias for each filter"
+        return Step("weights", kernels + filters, note), Step("macs", kernels * places)
 
     def require_divisor(self, groups: int, count: Size, what: str) -> None:
         if isinstance(count, int) and count % groups:
@@ -96,6 +108,46 @@ class Conv(_Sliding):
         taps = self.kernel.height * self.kernel.width * (x.channels // self.groups)
         return self.work(output.elements, taps)
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        channels, filters = named("C", x.channels), named("F", self.filters)
+        taps, seen = kernel_taps(self.kernel), channels
+        notes = []
+        if self.groups > 1:
+            seen = channels / named("G", self.groups)
+            notes.append(
+                remark(
+                    f"each of the {self.groups} groups sees its own channels alone, so weights "
+                    f"and work are 1/{self.groups} of a full convolution's"
+                )
+            )
+        if self.kernel == Window(1, 1):
+            notes += self.mixing(x.channels)
+        return (
+            *size_steps(x, self.kernel, self.stride, self.pad, self.dilation),
+            Step("channels", filters, "one for each filter"),
+            *self.counting(taps * seen, filters, pixel_count(output, "'")),
+            *notes,
+        )
+
+    def mixing(self, channels: Size) -> list[Step]:
+        """What a window of one pixel is for."""
+        if not isinstance(channels, int) or channels == self.filters:
+            change = "mixes its channels and leaves their number"
+        elif channels > self.filters:
+            change = f"shrinks the depth from {channels} to {self.filters} channels"
+        else:
+            change = f"grows the depth from {channels} to {self.filters} channels"
+        place = "alone" if self.stride == Window(1, 1) else f"at every {self.stride[0]}th place"
+        if self.stride == Window(2, 2):
+            place = "in every second row and column"
+        return [
+            remark(
+                f"a 1×1 window sees one pixel {place}: each filter is a weighted sum of that "
+                f"pixel's channels, so it {change}"
+            )
+        ]
+
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
         keywords = _keywords(self.kernel, self.stride, self.pad, self.dilation)
@@ -137,6 +189,17 @@ class Depthwise(_Sliding):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return self.work(output.elements, self.kernel.height * self.kernel.width)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        filters = named("C", x.channels)
+        if self.multiplier > 1:
+            filters = filters * named("M", self.multiplier)
+        return (
+            *size_steps(x, self.kernel, self.stride, self.pad, self.dilation),
+            Step("channels", filters, "each channel has windows of its own"),
+            *self.counting(kernel_taps(self.kernel), filters, pixel_count(output, "'")),
+        )
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
@@ -211,6 +274,37 @@ class ConvTranspose(_Sliding):
         (x,) = inputs
         macs = x.elements * (self.kernel.height * self.kernel.width * self.filters)
         return Cost(macs=macs, flops=2 * macs + (output.elements if self.bias else 0))
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        steps: list[Step] = []
+        for axis, (name, letter) in enumerate((("height", "H"), ("width", "W"))):
+            size, stride = named(letter, x.shape[axis]), named("S", self.stride[axis])
+            kernel, dilation = named("K", self.kernel[axis]), named("D", self.dilation[axis])
+            if isinstance(self.pad, str):
+                formula, note = size * stride, "`same` crops what is more than S times the size"
+            else:
+                before, after = self.pad[axis]
+                reach = kernel if self.dilation[axis] == 1 else dilation * (kernel - 1)
+                cut = 2 * named("P", before)
+                formula = (size - 1) * stride - cut
+                if before != after:
+                    one, other = ("above", "below") if axis == 0 else ("left", "right")
+                    formula = (size - 1) * stride - named(f"P_{one}", before)
+                    formula = formula - named(f"P_{other}", after)
+                formula = formula + reach if self.dilation[axis] == 1 else formula + reach + 1
+                note = "each pixel spreads over a window, S pixels from the next one's"
+            if self.extra[axis]:
+                formula = formula + named("E", self.extra[axis])
+            steps.append(Step(name, formula, note, symbol=f"{letter}'"))
+        filters = named("F", self.filters)
+        taps = kernel_taps(self.kernel) * named("C", x.channels)
+        return (
+            *steps,
+            Step("channels", filters, "one for each filter"),
+            *self.counting(taps, filters, pixel_count(x)),
+            remark("each pixel of the input meets each weight once, so the input's size counts"),
+        )
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs

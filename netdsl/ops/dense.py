@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
+from netdsl.derivation import AXES, Step, named, product
 from netdsl.kinds import Boolean, Choice, Integer
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
@@ -57,6 +58,19 @@ class Dense(Op):
         (x,) = inputs
         macs = x.elements * self.features
         return Cost(macs=macs, flops=2 * macs + (output.elements if self.bias else 0))
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        features = named("F", self.features)
+        kernel = named("C", x.channels) * features
+        places = {1: (), 2: ("T",), 3: ("H", "W")}[len(x.shape)]
+        rows = [named(letter, size) for letter, size in zip(places, x.shape, strict=False)]
+        note = "+ F: a bias for each output" if self.bias else "no bias"
+        return (
+            Step(AXES[len(x.shape)][-1], features, "every one sees all inputs"),
+            Step("weights", kernel + features if self.bias else kernel, note),
+            Step("macs", kernel * product(*rows) if rows else kernel),
+        )
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs

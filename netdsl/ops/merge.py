@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Emission, Fragment, Input, Listing, Operation, call
+from netdsl.derivation import AXES, Step, named, remark, total, values_count
 from netdsl.ops.base import Op, OpError
 from netdsl.sizes import Size, counterexample, evaluate
 from netdsl.tensor import Cost, TensorType, Weight
@@ -17,8 +18,10 @@ class _Merge(Op):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=(len(inputs) - 1) * output.elements)
 
-
-_AXES = {1: ("features",), 2: ("tokens", "channels"), 3: ("height", "width", "channels")}
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        operations = (named("n", len(inputs)) - 1) * values_count(output.shape)
+        note = f"n = {len(inputs)} inputs of one shape, value by value"
+        return (Step("flops", operations, note),)
 
 
 def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, axes: int) -> None:
@@ -32,7 +35,7 @@ def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, a
             if op.name == "concat"
             else "`mul` weighs the channels of an image with a vector",
         )
-    names = _AXES[len(first.shape)]
+    names = AXES[len(first.shape)]
     for name, a, b in list(zip(names, first.shape, other.shape, strict=True))[:axes]:
         note = _difference(a, b)
         if note is not None:
@@ -76,6 +79,13 @@ class Concat(_Merge):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost()
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        axes = AXES[len(output.shape)]
+        channels = [named(f"C_{number}", x.channels) for number, x in enumerate(inputs, 1)]
+        same = " and ".join(axes[:-1])
+        note = f"channels lie one after the other; {same} must agree" if same else ""
+        return (Step(axes[-1], total(*channels), note),)
 
     def emit(self, *inputs: TensorType) -> Emission:
         operands = Listing(tuple(Input(index) for index in range(len(inputs))))
@@ -124,6 +134,14 @@ class Multiply(_Merge):
             else:
                 _require_equal(self, whole, x, operand, len(x.shape))
         return whole
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        steps = super().derivation(output, *inputs)
+        if all(x == output for x in inputs):
+            return steps
+        (step,) = steps
+        number = f"one number for each of the {output.channels} channels weighs all its pixels"
+        return step._replace(note=f"n = {len(inputs)} inputs"), remark(number)
 
     def emit(self, *inputs: TensorType) -> Emission:
         whole = self.infer(*inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Call, Emission, Input, NotTrain, Rngs, Train, call
+from netdsl.derivation import Step, remark
 from netdsl.kinds import Number
 from netdsl.ops.base import Op
 from netdsl.parameters import param
@@ -20,6 +21,9 @@ class _Dropping(Op):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost()
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        return (remark("works in training alone: no weights, and no operation at inference"),)
 
 
 class Dropout(_Dropping):

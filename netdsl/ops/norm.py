@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, NotTrain, Rngs, Usual, call
+from netdsl.derivation import Step, named, values_count
 from netdsl.kinds import Boolean, Choice, Integer, Number
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import require_image
@@ -25,6 +26,19 @@ class _Normalisation(Op):
         scale = (Weight("scale", shape, "weight", (0,)),) if self.scale else ()
         bias = (Weight("bias", shape, "bias", (0,)),) if self.bias else ()
         return scale + bias
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        return (*self.learning(output), Step("flops", 7 * values_count(output.shape)))
+
+    def learning(self, x: TensorType) -> tuple[Step, ...]:
+        """How many scales and shifts there are."""
+        channels = named("C", x.channels)
+        if self.scale and self.bias:
+            return (Step("weights", 2 * channels, "a scale and a shift for each channel"),)
+        if self.scale or self.bias:
+            which = "scale" if self.scale else "shift"
+            return (Step("weights", channels, f"a {which} for each channel"),)
+        return ()
 
     def learned(self) -> list[tuple[str, Fragment]]:
         """The keywords for what is not learned."""
@@ -79,6 +93,18 @@ class BatchNorm(_Normalisation):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=2 * output.elements)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        buffers = 2 * named("C", output.channels)
+        return (
+            *self.learning(output),
+            Step("buffers", buffers, "a running mean and variance for each channel, not trained"),
+            Step(
+                "flops",
+                2 * values_count(output.shape),
+                "at inference all is one multiplication and one addition",
+            ),
+        )
 
     def emit(self, *inputs: TensorType) -> Emission:
         keywords: list[tuple[str, Fragment]] = [
@@ -184,6 +210,11 @@ class LocalResponseNorm(Op):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=(self.size + 4) * output.elements)
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        operations = (named("n", self.size) + 4) * values_count(output.shape)
+        note = "n neighbours: a square, n − 1 additions of squares, and 4 for the rest"
+        return (Step("flops", operations, note),)
+
     def emit(self, *inputs: TensorType) -> Emission:
         keywords: list[tuple[str, Fragment]] = [
             ("size", self.size),
@@ -223,6 +254,13 @@ class Scale(Op):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=output.elements * (2 if self.bias else 1))
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        channels, values = named("C", output.channels), values_count(output.shape)
+        if self.bias:
+            note = "a factor and a constant for each channel"
+            return Step("weights", 2 * channels, note), Step("flops", 2 * values)
+        return Step("weights", channels, "a factor for each channel"), Step("flops", values)
 
     def emit(self, *inputs: TensorType) -> Emission:
         keywords: list[tuple[str, Fragment]] = [

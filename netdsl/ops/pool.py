@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from netdsl.code import Constant, Emission, Fragment, Input, Usual, call
+from netdsl.derivation import Step, Term, named, term, values_count
 from netdsl.kinds import Boolean, Padding, PaddingKind, StepKind, WindowKind
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import (
     NO_PADDING,
     emit_pool_padding,
+    kernel_taps,
+    pixel_count,
     require_image,
+    size_steps,
     strided_sizes,
 )
 from netdsl.parameters import param
+from netdsl.sizes import Size
 from netdsl.tensor import Cost, Field, TensorType, Weight, Window
 
 
@@ -43,6 +48,15 @@ class _Pool(_Unweighted):
         self.require_windows_inside()
         height, width = strided_sizes(x, self.kernel, self.step, self.pad, ceil=self.ceil)
         return TensorType((height, width, x.channels))
+
+    def pooling(self, output: TensorType, x: TensorType, each: Term, note: str) -> tuple[Step, ...]:
+        """The steps of a pool that takes `each` operations for one output."""
+        channels = named("C", x.channels)
+        return (
+            *size_steps(x, self.kernel, self.step, self.pad, ceil=self.ceil),
+            Step("channels", channels, "each is pooled by itself; nothing is learned"),
+            Step("flops", each * (pixel_count(output, "'") * channels), note),
+        )
 
     def require_windows_inside(self) -> None:
         """Raise OpError where a window may have only padding, and so no largest value."""
@@ -89,6 +103,10 @@ class MaxPool(_Pool):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=output.elements * (self.kernel.height * self.kernel.width - 1))
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        comparisons = kernel_taps(self.kernel) - 1
+        return self.pooling(output, inputs[0], comparisons, "K·K − 1 comparisons for each output")
+
     def emit(self, *inputs: TensorType) -> Emission:
         padding = emit_pool_padding(self.pad)
         if any(self.overhang(inputs[0])):
@@ -112,6 +130,10 @@ class AveragePool(_Pool):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=output.elements * (self.kernel.height * self.kernel.width))
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        note = "K·K − 1 additions and a division for each output"
+        return self.pooling(output, inputs[0], kernel_taps(self.kernel), note)
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
@@ -157,6 +179,19 @@ class _Global(_Unweighted):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=inputs[0].elements)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        sizes = (Step("height", term(1)), Step("width", term(1))) if self.keep else ()
+        return (
+            *sizes,
+            Step(
+                "channels" if self.keep else "features",
+                named("C", x.channels),
+                "one number for each channel, of all its pixels",
+            ),
+            Step("flops", values_count(x.shape), "each value of the input once"),
+        )
 
     def field(self) -> Field | None:
         return None
@@ -213,12 +248,26 @@ class _Adaptive(_Unweighted):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=inputs[0].elements)
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        return (
+            Step("height", named("n", self.size.height), _bins("n", "H", x.shape[0]), symbol="H'"),
+            Step("width", named("m", self.size.width), _bins("m", "W", x.shape[1]), symbol="W'"),
+            Step("channels", named("C", x.channels)),
+            Step("flops", values_count(x.shape), "each value of the input once"),
+        )
+
     def field(self) -> Field | None:
         return None
 
     def pooled(self, function: str) -> Emission:
         apply = call(function, Input(), height=self.size.height, width=self.size.width)
         return Emission(apply, runtime=(function,))
+
+
+def _bins(count: str, letter: str, size: Size) -> str:
+    bounds = f"⌊i·{letter}/{count}⌋ to ⌈(i + 1)·{letter}/{count}⌉"
+    return f"as asked for, of {size}: bin i goes from {bounds}"
 
 
 class AdaptiveAveragePool(_Adaptive):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, Usual, call
+from netdsl.derivation import AXES, Step, ceiling, named, product, remark, term, values_count
 from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, WindowKind
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import require_image, require_multiple
@@ -19,6 +20,9 @@ class _Moving(Op):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost()
+
+
+_SIDES = (("height", "H", "H'"), ("width", "W", "W'"))
 
 
 class Flatten(_Moving):
@@ -40,6 +44,11 @@ class Flatten(_Moving):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         return TensorType((inputs[0].elements,))
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        rows = "one channel after another" if self.order == "channels_first" else "row by row"
+        note = f"all values {rows}; nothing is computed"
+        return (Step("features", values_count(inputs[0].shape), note),)
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
@@ -83,6 +92,20 @@ class Reshape(_Moving):
             )
         return TensorType(tuple(rest if size == -1 else size for size in self.shape))
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        values = values_count(inputs[0].shape)
+        known = [size for size in self.shape if size != -1]
+        steps = []
+        for axis, size in zip(AXES[len(self.shape)], self.shape, strict=True):
+            if size != -1:
+                steps.append(Step(axis, term(size), "as asked for"))
+            elif known:
+                rest = values // product(*map(term, known))
+                steps.append(Step(axis, rest, "what is left of all values"))
+            else:
+                steps.append(Step(axis, values, "all values"))
+        return tuple(steps)
+
     def emit(self, *inputs: TensorType) -> Emission:
         shape = self.infer(*inputs).shape
         sizes: tuple[Fragment, ...] = tuple(whole(size) for size in shape)
@@ -113,6 +136,18 @@ class Upsample(_Moving):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=7 * output.elements if self.method == "bilinear" else 0)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        sizes = tuple(
+            Step(name, named(letter, x.shape[axis]) * named("S", self.scale[axis]), symbol=out)
+            for axis, (name, letter, out) in enumerate(_SIDES)
+        )
+        if self.method == "nearest":
+            return *sizes, remark("each pixel is repeated; nothing is computed or learned")
+        outputs = product(*map(named, ("H'", "W'", "C"), output.shape))
+        note = "each output mixes 4 pixels: 4 products and 3 sums"
+        return *sizes, Step("flops", 7 * outputs, note)
 
     def emit(self, *inputs: TensorType) -> Emission:
         apply = call("upsample", Input(), scale=tuple(self.scale), method=self.method)
@@ -154,6 +189,17 @@ class SpaceToDepth(_Moving):
                 channels * (self.scale.height * self.scale.width),
             )
         )
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        (x,) = inputs
+        sides = tuple(named("S", side) for side in self.scale)
+        note = "rounded up, with zeros below and to the right" if self.pad == "same" else ""
+        sizes = tuple(
+            Step(name, ceiling(named(letter, x.shape[axis]), sides[axis]), note, out)
+            for axis, (name, letter, out) in enumerate(_SIDES)
+        )
+        channels = product(*sides, named("C", x.channels))
+        return *sizes, Step("channels", channels, "a block's pixels, each with its channels")
 
     def emit(self, *inputs: TensorType) -> Emission:
         by_columns = Usual(self.order == "columns", False)
@@ -203,6 +249,9 @@ class Pad(_Moving):
         assert not isinstance(self.amount, str)
         return self.amount
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        return _bordered(inputs[0], self.sides, 1)
+
     def emit(self, *inputs: TensorType) -> Emission:
         widths = ((0, 0), *self.sides, (0, 0))
         mode = "constant" if self.mode == "zeros" else self.mode
@@ -239,10 +288,32 @@ class Crop(_Moving):
         assert not isinstance(self.amount, str)
         return self.amount
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        return _bordered(inputs[0], self.sides, -1)
+
     def emit(self, *inputs: TensorType) -> Emission:
         ranges = [(before or None, -after if after else None) for before, after in self.sides]
         uncut = (None, None)
         return Emission(Slice(Input(), (uncut, *ranges, uncut)))
+
+
+def _bordered(
+    x: TensorType, sides: tuple[tuple[int, int], tuple[int, int]], sign: int
+) -> tuple[Step, ...]:
+    """The sizes with pixels put around the image (`sign` 1) or cut off it (-1)."""
+    steps = []
+    for axis, (name, letter, out) in enumerate(_SIDES):
+        size, (before, after) = named(letter, x.shape[axis]), sides[axis]
+        one, other = ("above", "below") if axis == 0 else ("left", "right")
+        pixels = (
+            [2 * named("P", before)]
+            if before == after
+            else [named(f"P_{one}", before), named(f"P_{other}", after)]
+        )
+        for each in pixels:
+            size = size + each if sign > 0 else size - each
+        steps.append(Step(name, size, symbol=out))
+    return tuple(steps)
 
 
 class Select(_Moving):
@@ -269,6 +340,10 @@ class Select(_Moving):
                 help="channels count from 0",
             )
         return TensorType((*x.shape[:-1], len(self.channels)))
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        count = named("n", len(self.channels))
+        return (Step(AXES[len(output.shape)][-1], count, "as many as are listed"),)
 
     def emit(self, *inputs: TensorType) -> Emission:
         return Emission(Take(Input(), tuple(self.channels)))
@@ -302,6 +377,11 @@ class Split(_Moving):
             )
         return TensorType((*x.shape[:-1], x.channels // self.parts))
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        part = named("C", inputs[0].channels) / named("n", self.parts)
+        note = f"part {self.index} of {self.parts}, counted from 0"
+        return (Step(AXES[len(output.shape)][-1], part, note),)
+
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
         size = whole(x.channels) // self.parts
@@ -330,6 +410,9 @@ class ChannelShuffle(_Moving):
             )
         return x
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        return (remark("only the order of the channels changes; nothing is computed"),)
+
     def emit(self, *inputs: TensorType) -> Emission:
         apply = call("channel_shuffle", Input(), self.groups)
         return Emission(apply, runtime=("channel_shuffle",))
@@ -342,6 +425,9 @@ class Identity(_Moving):
 
     def infer(self, *inputs: TensorType) -> TensorType:
         return inputs[0]
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        return (remark("the value goes on as it is"),)
 
     def emit(self, *inputs: TensorType) -> Emission:
         return Emission(Input())

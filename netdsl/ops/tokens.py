@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Call, Emission, Input, Method, Module, Rngs, call
+from netdsl.derivation import Step, named, values_count
 from netdsl.kinds import Integer
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.windows import require_image, require_sequence
@@ -32,6 +33,13 @@ class Tokens(Op):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost()
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        height, width, channels = inputs[0].shape
+        return (
+            Step("tokens", named("H", height) * named("W", width), "each pixel is one", "T"),
+            Step("channels", named("C", channels)),
+        )
 
     def emit(self, *inputs: TensorType) -> Emission:
         tokens, channels = self.infer(*inputs).shape
@@ -66,6 +74,10 @@ class TakeToken(Op):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost()
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        note = f"token {self.index} of {inputs[0].shape[0]}, counted from 0"
+        return (Step("features", named("C", inputs[0].channels), note),)
+
     def emit(self, *inputs: TensorType) -> Emission:
         return Emission(call("jnp.take", Input(), self.index, axis=1))
 
@@ -96,6 +108,13 @@ class ClassToken(Op):
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost()
 
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        tokens, channels = inputs[0].shape
+        return (
+            Step("tokens", named("T", tokens) + 1, "the class token comes first", "T'"),
+            Step("weights", named("C", channels), "the token's own values are learned"),
+        )
+
     def emit(self, *inputs: TensorType) -> Emission:
         module = call("ClassToken", whole(inputs[0].channels))
         return Emission(Call(Module(), (Input(),)), module, runtime=("class_token",))
@@ -125,6 +144,13 @@ class PositionEmbedding(Op):
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=output.elements)
+
+    def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
+        values = values_count(output.shape)
+        return (
+            Step("weights", values, "a learned vector for each place in the sequence"),
+            Step("flops", values, "one addition each"),
+        )
 
     def emit(self, *inputs: TensorType) -> Emission:
         tokens, channels = inputs[0].shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.code import Constant
+from netdsl.derivation import Step, Term, Value, ceiling, largest, named
 from netdsl.kinds import Padding
 from netdsl.ops.base import Op, OpError
 from netdsl.sizes import Size, ceil_divide, floor_divide
@@ -106,6 +107,85 @@ def _strided_size(
             help="`pad = same` keeps the size; or use a smaller window or fewer strides before",
         )
     return count
+
+
+def size_steps(
+    x: TensorType,
+    kernel: Window,
+    stride: Window,
+    pad: Padding,
+    dilation: Window = _DENSE,
+    *,
+    ceil: bool = False,
+) -> tuple[Step, ...]:
+    """How `strided_sizes` come about, and for `same` the padding that leads to them."""
+    steps: list[Step] = []
+    for axis, (name, letter) in enumerate((("height", "H"), ("width", "W"))):
+        size, step = named(letter, x.shape[axis]), named("S", stride[axis])
+        reach = _reach(named("K", kernel[axis]), named("D", dilation[axis]))
+        out = f"{letter}'"
+        if isinstance(pad, str):
+            count = ceiling(size, step)
+            needed = largest((named(out, _known(count)) - 1) * step + reach - size, 0)
+            steps.append(Step(name, count, symbol=out))
+            note = _same_note(needed.value)
+            steps.append(Step(f"{name} padding", needed, note, symbol="P"))
+            continue
+        before, after = pad[axis]
+        one, other = ("above", "below") if axis == 0 else ("left", "right")
+        if ceil and after - dilation[axis] * (kernel[axis] - 1) - 1 + stride[axis] > 0:
+            # The windows that begin before the padding after the image are fewer than those that
+            # would reach the last pixel.
+            count = ceiling(size + named(f"P_{one}", before) if before else size, step)
+            note = "rounded up; but a window that would begin beyond the image is left out"
+            steps.append(Step(name, count, note, symbol=out))
+            continue
+        if before == after:
+            padded = size + 2 * named("P", before)
+        else:
+            padded = size + named(f"P_{one}", before) + named(f"P_{other}", after)
+        # The reach taken away term by term: H + 2P − K, or H + 2P − D·(K − 1) − 1.
+        top = padded - reach if reach.kind == "number" else padded - reach.parts[0] - 1
+        windows = ceiling(top, step) if ceil else top // step
+        note = "rounded up, so that the last window may hang over the edge" if ceil else ""
+        steps.append(Step(name, windows + 1, note, symbol=out))
+    return tuple(steps)
+
+
+def kernel_taps(kernel: Window) -> Term:
+    """K·K, or K_h·K_w for a window whose sides differ."""
+    if kernel.height == kernel.width:
+        return named("K", kernel.height) * named("K", kernel.width)
+    return named("K_h", kernel.height) * named("K_w", kernel.width)
+
+
+def pixel_count(x: TensorType, mark: str = "") -> Term:
+    """H·W of an image; with `mark`, such as H'·W'."""
+    return named(f"H{mark}", x.shape[0]) * named(f"W{mark}", x.shape[1])
+
+
+def _reach(kernel: Term, dilation: Term) -> Term:
+    """The pixels from a window's first tap to its last."""
+    return kernel if dilation.value == 1 else dilation * (kernel - 1) + 1
+
+
+def _known(count: Term) -> Size:
+    assert count.value is not None and not isinstance(count.value, float)
+    return count.value
+
+
+def _same_note(padding: Value) -> str:
+    if not isinstance(padding, int):
+        return "zeros, as many before as after, and an odd one after"
+    before, after = padding // 2, padding - padding // 2
+    if padding == 0:
+        return "nothing need be padded"
+    if before == after:
+        return f"{before} before (above, left) and {after} after (below, right)"
+    return (
+        f"{before} before (above, left) and {after} after (below, right): the odd pixel goes "
+        "after, as TensorFlow has it"
+    )
 
 
 def emit_window(window: Window) -> Constant:

@@ -1,0 +1,170 @@
+"""Cost formulas and answers to what-if questions, as text for people and JSON for programs."""
+
+from __future__ import annotations
+
+from netdsl.cost import DEFINITIONS
+from netdsl.formulas import Formula, OpenNetwork
+from netdsl.report import LONG, both, shape, size_bytes
+from netdsl.search import Refused
+from netdsl.solve import Answer, Trial, show
+
+_TITLES = {
+    "params": "parameters",
+    "buffers": "buffers",
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "activation_bytes": "activation bytes",
+}
+_WIDTH = max(map(len, _TITLES.values()))
+
+
+def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
+    """The totals' formulas, one summand a line, then each block's; one line each with `compact`."""
+    graph = opened.report.graph
+    values = {name: value for name, value in opened.defaults.items() if value is not None}
+    lines = [f"{graph.name} for any {', '.join(opened.defaults)}", ""]
+    for quantity, formula in opened.formulas().items():
+        if formula == Formula((), 0):
+            continue
+        summands = [formula.text(compact=True)] if compact else formula.texts()
+        for number, summand in enumerate(summands):
+            title = _TITLES[quantity] if number == 0 else ""
+            lines.append(f"{title.ljust(_WIDTH)} {'+' if number else ' '} {summand}")
+        if formula.terms and len(values) == len(opened.defaults):
+            value = f"{_amount(quantity, formula.at(values))} at {_assignments(values)}"
+            lines.append(f"{'':{_WIDTH}} = {value}")
+    if layers:
+        lines += ["", *_parts(opened, compact=compact)]
+    multiples = {name: each for name, each in opened.multiples().items() if each > 1}
+    notes = [f"{name} is a multiple of {each}" for name, each in multiples.items()]
+    notes += ["floor rounds down, ceil up; one image, float32"]
+    return "\n".join([*lines, "", *notes])
+
+
+def _parts(opened: OpenNetwork, *, compact: bool) -> list[str]:
+    lines = []
+    for part in opened.parts(layers=_few_layers(opened)):
+        lines.append(f"{part.path}: {part.op}, {part.output}")
+        for quantity, formula in part.formulas.items():
+            if formula != Formula((), 0):
+                text = formula.text(compact=compact)
+                lines.append(f"  {_TITLES[quantity].ljust(_WIDTH)}  {text}")
+    return lines
+
+
+def formulas_json(opened: OpenNetwork) -> dict[str, object]:
+    """Formulas as texts and as terms, of the network and of its layers or blocks.
+
+    The value of a term is its coefficient times the product of its sizes to their powers.
+    """
+    values = {name: value for name, value in opened.defaults.items() if value is not None}
+    known = values if len(values) == len(opened.defaults) else None
+    graph = opened.report.graph
+    return {
+        "network": graph.name,
+        "input": shape(graph.nodes[0].type),
+        "defaults": opened.defaults,
+        "multiples": opened.multiples(),
+        **{
+            quantity: _formula_json(formula, known)
+            for quantity, formula in opened.formulas().items()
+        },
+        "parts": [
+            {
+                "path": part.path,
+                "op": part.op,
+                "output": shape(part.output),
+                **{
+                    quantity: _formula_json(formula, known)
+                    for quantity, formula in part.formulas.items()
+                },
+            }
+            for part in opened.parts(layers=_few_layers(opened))
+        ],
+        "definitions": {quantity: DEFINITIONS[quantity] for quantity in _TITLES},
+    }
+
+
+def _few_layers(opened: OpenNetwork) -> bool:
+    return sum(layer.node.op is not None for layer in opened.report.layers) <= LONG
+
+
+def _formula_json(formula: Formula, defaults: dict[str, int] | None) -> dict[str, object]:
+    return {
+        "formula": formula.text(),
+        "terms": [
+            {
+                "coefficient": coefficient,
+                "factors": [{"size": str(size), "power": power} for size, power in factors],
+            }
+            for coefficient, factors in formula.terms
+        ],
+        "constant": formula.constant,
+        "at_default": None if defaults is None else formula.at(defaults),
+    }
+
+
+def answer_text(network: str, answer: Answer) -> str:
+    """The answer, and what the network costs there and one step beyond."""
+    bound = answer.bound
+    names = list(answer.best.values)
+    which = "largest" if answer.largest else "smallest"
+    lines = [
+        f"{network}: {_assignments(answer.best.values)} is the {which} with {bound.text}",
+        "",
+    ]
+    trials = [
+        (_assignments(trial.values), _outcome(bound.measure, trial), verdict)
+        for trial, verdict in ((answer.best, "meets it"), (answer.beyond, "does not"))
+    ]
+    widths = [max(len(trial[column]) for trial in trials) for column in (0, 1)]
+    lines += [
+        f"  {values.ljust(widths[0])}  {outcome.ljust(widths[1])}  {verdict}"
+        for values, outcome, verdict in trials
+    ]
+    way = "in its formula" if answer.by_formula else "by elaborating the network with each value"
+    steady = f"{bound.measure} goes one way with {names[0]}"
+    if answer.proven:
+        sure = f"{steady} for all values"
+    elif answer.steady:
+        sure = f"{steady} as far as was tried"
+    else:
+        sure = "it may not be the only crossing"
+    lines += ["", f"Both lines are costed networks; found {way}; {sure}."]
+    lines += [f"note: {note}" for note in answer.notes]
+    return "\n".join(lines)
+
+
+def _outcome(measure: str, trial: Trial) -> str:
+    if isinstance(trial.outcome, Refused):
+        return trial.outcome.reason
+    return f"{measure} {_amount(measure, trial.outcome)}"
+
+
+def _amount(measure: str, value: int) -> str:
+    return f"{value:,} ({size_bytes(value)})" if measure.endswith("bytes") else both(value)
+
+
+def _assignments(values: dict[str, int] | dict[str, int | float]) -> str:
+    return ", ".join(f"{name} = {show(value)}" for name, value in values.items())
+
+
+def answer_json(network: str, answer: Answer) -> dict[str, object]:
+    """An answer as plain data."""
+    return {
+        "network": network,
+        "bound": answer.bound._asdict(),
+        "largest": answer.largest,
+        "answer": _trial_json(answer.best),
+        "beyond": _trial_json(answer.beyond),
+        "method": "formula" if answer.by_formula else "elaboration",
+        "monotone": "proven" if answer.proven else "as far as tried" if answer.steady else "no",
+        "notes": list(answer.notes),
+    }
+
+
+def _trial_json(trial: Trial) -> dict[str, object]:
+    outcome = trial.outcome
+    if isinstance(outcome, Refused):
+        return {"values": trial.values, "measure": None, "refused": outcome.reason}
+    return {"values": trial.values, "measure": outcome, "refused": None}

@@ -1,0 +1,323 @@
+"""What changed from one network to another, layer by layer, as data.
+
+Names of layers that hold no weights are not compared: nothing is kept under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, TypeAlias
+
+from netdsl.compare.align import Alignment, align
+from netdsl.cost import CostReport, LayerCost, Totals
+from netdsl.graph import Graph, Output
+from netdsl.report import plain, shape
+from netdsl.sizes import Size
+
+ChangeKind: TypeAlias = Literal[
+    "added",
+    "removed",
+    "changed",  # other arguments, or other inputs
+    "replaced",  # another operator in the same place
+    "followed",  # the layer is what it was, but its shape or cost follows from other changes
+]
+
+_Path: TypeAlias = "tuple[str, ...]"
+_PathPair: TypeAlias = "tuple[_Path, _Path]"
+
+
+class ArgumentChange(NamedTuple):
+    """One argument's values as a program would write them; or what a layer reads, by paths."""
+
+    name: str
+    before: str
+    after: str
+
+
+class Change(NamedTuple):
+    """One layer's change. `before` is None where it was added, `after` where it was removed."""
+
+    kind: ChangeKind
+    before: LayerCost | None
+    after: LayerCost | None
+    arguments: tuple[ArgumentChange, ...] = ()
+
+    @property
+    def layer(self) -> LayerCost:
+        """The layer as it is now; a removed one as it was."""
+        layer = self.after if self.after is not None else self.before
+        assert layer is not None
+        return layer
+
+    @property
+    def params(self) -> Size:
+        """By how much its parameters grew."""
+        return _of(self.after, "params") - _of(self.before, "params")
+
+    @property
+    def macs(self) -> Size:
+        """By how much its multiply-accumulates grew, for one image."""
+        return _of(self.after, "macs") - _of(self.before, "macs")
+
+
+class Rename(NamedTuple):
+    """A layer or a scope with a new name, or a prefix under which layers moved."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    layers: int
+    """How many layers with weights it renames."""
+
+
+class Difference(NamedTuple):
+    """All that changed. `changes` are in the order of the networks; `outputs` in words."""
+
+    before: CostReport
+    after: CostReport
+    alignment: Alignment
+    changes: tuple[Change, ...]
+    renames: tuple[Rename, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        return not (self.changes or self.renames or self.outputs)
+
+
+def difference(before: CostReport, after: CostReport) -> Difference:
+    """What changed between two networks. Raises UnwieldySize for sizes that are too long."""
+    alignment = align(before, after)
+    return Difference(
+        before,
+        after,
+        alignment,
+        tuple(_changes(before, after, alignment.pairs)),
+        tuple(_renames(before.graph, after.graph, alignment)),
+        tuple(_outputs(before.graph, after.graph, alignment.pairs)),
+    )
+
+
+def _of(layer: LayerCost | None, measure: Literal["params", "macs"]) -> Size:
+    if layer is None:
+        return 0
+    return layer.params if measure == "params" else layer.macs
+
+
+def _changes(before: CostReport, after: CostReport, pairs: dict[int, int]) -> Iterator[Change]:
+    """Changes in the order of the second network, removals where they were between its layers."""
+    origin = {b: a for a, b in pairs.items()}
+    removed: dict[int, list[LayerCost]] = {}
+    behind = -1
+    for layer in before.layers:
+        if layer.node.number in pairs:
+            behind = pairs[layer.node.number]
+        else:
+            removed.setdefault(behind, []).append(layer)
+    for gone in removed.get(-1, ()):
+        yield Change("removed", gone, None)
+    for layer in after.layers:
+        number = layer.node.number
+        if number not in origin:
+            yield Change("added", None, layer)
+        else:
+            old = before.layers[origin[number]]
+            change = _change(
+                old, layer, _rewired(before.graph, after.graph, old, layer, pairs, origin)
+            )
+            if change is not None:
+                yield change
+        for gone in removed.get(number, ()):
+            yield Change("removed", gone, None)
+
+
+def _change(old: LayerCost, new: LayerCost, rewired: tuple[ArgumentChange, ...]) -> Change | None:
+    a, b = old.node.op, new.node.op
+    if type(a) is not type(b):
+        return Change("replaced", old, new, rewired)
+    if a is None or b is None:
+        if old.node.type == new.node.type and old.node.path == new.node.path:
+            return None
+        shapes = ArgumentChange("shape", str(old.node.type), str(new.node.type))
+        names = ArgumentChange("name", ".".join(old.node.path), ".".join(new.node.path))
+        both = tuple(each for each in (names, shapes) if each.before != each.after)
+        return Change("changed", old, new, both)
+    arguments = tuple(
+        ArgumentChange(name, parameter.kind.show(vars(a)[name]), parameter.kind.show(vars(b)[name]))
+        for name, parameter in type(a).parameters.items()
+        if vars(a)[name] != vars(b)[name]
+    )
+    if arguments or rewired:
+        return Change("changed", old, new, arguments + rewired)
+    if (old.node.type, old.params, old.macs) != (new.node.type, new.params, new.macs):
+        return Change("followed", old, new)
+    return None
+
+
+def _rewired(
+    before: Graph,
+    after: Graph,
+    old: LayerCost,
+    new: LayerCost,
+    pairs: dict[int, int],
+    origin: dict[int, int],
+) -> tuple[ArgumentChange, ...]:
+    """What a layer reads, where that is not the same and not through added or removed layers.
+
+    Those that were put in between, or taken out, say it themselves.
+    """
+    was = [_through(before, number, pairs) for number in old.node.inputs]
+    now = [_through(after, number, origin) for number in new.node.inputs]
+    if None in was or None in now:
+        return ()
+    expected = [pairs[number] for number in was if number is not None]
+    found = [number for number in now if number is not None]
+    ordered = new.node.op is not None and new.node.op.name == "concat"
+    if found == expected or (not ordered and sorted(found) == sorted(expected)):
+        return ()
+    return (
+        ArgumentChange(
+            "input" if len(found) == len(expected) == 1 else "inputs",
+            _reads(before, old),
+            _reads(after, new),
+        ),
+    )
+
+
+def _through(graph: Graph, number: int, known: dict[int, int]) -> int | None:
+    """The nearest known node on a chain that leads to this one; None where a merge is between."""
+    while number not in known:
+        inputs = graph.nodes[number].inputs
+        if len(inputs) != 1:
+            return None
+        (number,) = inputs
+    return number
+
+
+def _reads(graph: Graph, layer: LayerCost) -> str:
+    return ", ".join(
+        relative(graph.nodes[number].path, layer.node.path[:-1]) for number in layer.node.inputs
+    )
+
+
+def relative(path: tuple[str, ...], scope: tuple[str, ...]) -> str:
+    """A path as text, without the scope's that it begins with."""
+    return ".".join(path[len(scope) :] if path[: len(scope)] == scope else path)
+
+
+def _renames(before: Graph, after: Graph, alignment: Alignment) -> Iterator[Rename]:
+    """Renamed scopes, then layers whose paths do not follow from these, once for each prefix."""
+    scopes = {a.path: b.path for a, b in alignment.scopes}
+    counted: dict[_PathPair, int] = {}
+    renamed: dict[_Path, _PathPair] = {}
+    for was, now in scopes.items():
+        if was and _expected(was, scopes) != now:
+            renamed[was] = _without_common_end(was, now)
+            counted[renamed[was]] = 0
+    for old, new in alignment.pairs.items():
+        node, path = before.nodes[old], after.nodes[new].path
+        if node.op is None or not node.op.holds_weights:
+            continue
+        for depth in range(1, len(node.path)):
+            if node.path[:depth] in renamed:
+                counted[renamed[node.path[:depth]]] += 1
+        if _expected(node.path, scopes) != path:
+            moved = _without_common_end(node.path, path)
+            counted[moved] = counted.get(moved, 0) + 1
+    for (was, now), layers in counted.items():
+        if layers:
+            yield Rename(was, now, layers)
+
+
+def _expected(path: _Path, scopes: dict[_Path, _Path]) -> _Path:
+    """The path that follows from where the scopes around it went."""
+    depth = len(path) - 1
+    while path[:depth] not in scopes:
+        depth -= 1
+    return scopes[path[:depth]] + path[depth:]
+
+
+def _without_common_end(a: _Path, b: _Path) -> _PathPair:
+    while a and b and a[-1] == b[-1]:
+        a, b = a[:-1], b[:-1]
+    return a, b
+
+
+def _outputs(before: Graph, after: Graph, pairs: dict[int, int]) -> Iterator[str]:
+    """Outputs correspond where their layers do, else by name, else the main one is the main one."""
+    rest = list(after.outputs)
+    known = set(pairs.values())
+    for old in before.outputs:
+        new = (
+            next((each for each in rest if each.node == pairs.get(old.node)), None)
+            or next((each for each in rest if each.name == old.name), None)
+            or next((each for each in rest if old.weight is None is each.weight), None)
+        )
+        if new is None:
+            yield f"{_kind(old)} {old.name} is gone"
+            continue
+        rest.remove(new)
+        if old.weight != new.weight:
+            yield f"{_kind(new)} {new.name}: loss weight {old.weight} → {new.weight}"
+        if old.node in pairs and new.node in known and pairs[old.node] != new.node:
+            a, b = before.nodes[old.node].path, after.nodes[new.node].path
+            yield f"{_kind(new)}: {'.'.join(a)} → {'.'.join(b)}"
+    for new in rest:
+        yield f"{_kind(new)} {new.name} is new"
+
+
+def _kind(output: Output) -> str:
+    return "output" if output.weight is None else "side branch"
+
+
+def as_json(found: Difference) -> dict[str, object]:
+    """A difference as plain data, every layer by itself; sizes that are open are texts."""
+    return {
+        "before": found.before.graph.name,
+        "after": found.after.graph.name,
+        "same": found.same,
+        "changes": [_change_json(change) for change in found.changes],
+        "renamed": [
+            {
+                "before": ".".join(rename.before),
+                "after": ".".join(rename.after),
+                "layers": rename.layers,
+            }
+            for rename in found.renames
+        ],
+        "outputs": list(found.outputs),
+        "total": _totals_json(found.before.total, found.after.total),
+        "training": _totals_json(found.before.trained, found.after.trained),
+    }
+
+
+def _change_json(change: Change) -> dict[str, object]:
+    return {
+        "kind": change.kind,
+        "before": _layer_json(change.before),
+        "after": _layer_json(change.after),
+        "arguments": {each.name: [each.before, each.after] for each in change.arguments},
+        "params": plain(change.params),
+        "macs": plain(change.macs),
+    }
+
+
+def _layer_json(layer: LayerCost | None) -> dict[str, object] | None:
+    if layer is None:
+        return None
+    op = layer.node.op
+    return {
+        "path": ".".join(layer.node.path),
+        "call": "input" if op is None else op.text(),
+        "line": layer.node.origin.span.line,
+        "output": shape(layer.node.type),
+        "params": plain(layer.params),
+        "macs": plain(layer.macs),
+        "aux": layer.auxiliary,
+    }
+
+
+def _totals_json(before: Totals, after: Totals) -> dict[str, object]:
+    return {
+        "params": [plain(before.params), plain(after.params), plain(after.params - before.params)],
+        "macs": [plain(before.macs), plain(after.macs), plain(after.macs - before.macs)],
+    }

@@ -1,0 +1,249 @@
+"""Find fixes by trying them: an edit is proposed once a check without the mistake has been seen.
+
+    propose(source, check(source), check).diagnostics       # each with its fixes
+    repair(source, check, unsafe=False).source.text         # the text with the safe ones applied
+
+What to try is said in `netdsl.fixes_of_names` and `netdsl.fixes_of_shapes`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import NamedTuple, TypeAlias
+
+from netdsl import fixes_of_names, fixes_of_shapes
+from netdsl.diagnostics import Diagnostic, Edit, Fix
+from netdsl.exits import Failure
+from netdsl.parse import parse
+from netdsl.source import Source, Span
+
+Check: TypeAlias = "Callable[[Source], tuple[Diagnostic, ...]]"
+"""Everything that is wrong with a program; may raise Failure where it is none any more."""
+
+Edits: TypeAlias = "tuple[Edit, ...]"
+
+ROUNDS = 10
+"""How often `repair` looks for what a fix has uncovered."""
+# Each attempt is a check of the whole program.
+_ATTEMPTS = 64
+_ATTEMPTS_EACH = 20
+_CHARACTERS = 200_000
+"""Of a long program fewer attempts are made, so that their texts together have this length."""
+_FIXES_EACH = 3
+# What these change has effects anywhere.
+_FAR_REACHING = frozenset(("unclosed-bracket", "unopened-bracket", *fixes_of_shapes.CODES))
+
+# Begin the codes of what depends on whether a value is an image, not on its sizes.
+_OF_RANK = ("needs-", "unknown-")
+# What has candidates only where the syntax tree says what stands around.
+_WITH_TREE = frozenset(("unknown-layer", *fixes_of_shapes.CODES))
+
+
+class OverlappingEdits(ValueError):
+    """Two edits change the same stretch of text."""
+
+
+class Proposal(NamedTuple):
+    """Diagnostics with their fixes; `all_tried` unless the time for it was up."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    all_tried: bool = True
+
+
+class Repair(NamedTuple):
+    """A program after its fixes, with what was applied and what is still wrong.
+
+    `applied` are fixes with the diagnostics that they settled, their places in the text of the
+    round that they were found in.
+    """
+
+    source: Source
+    applied: tuple[tuple[Diagnostic, Fix], ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def apply_edits(source: Source, edits: Iterable[Edit]) -> Source:
+    """The program with the edits made. Raises OverlappingEdits."""
+    text, end = "", 0
+    previous: Span | None = None
+    for span, replacement in sorted(edits, key=lambda edit: edit.span[1:]):
+        if previous is not None and (span.start < end or span.start == previous.start):
+            raise OverlappingEdits(f"{previous} and {span}")
+        text += source.text[end : span.start] + replacement
+        previous, end = span, span.end
+    return Source(source.name, text + source.text[end:], source.path)
+
+
+def propose(
+    source: Source,
+    diagnostics: tuple[Diagnostic, ...],
+    check: Check,
+    quick: Check | None = None,
+    *,
+    cpu_s: float = inf,
+) -> Proposal:
+    """The diagnostics, those in `source` itself with the fixes that work.
+
+    `diagnostics` are what `check` says of the source. One at the same place with the same code as
+    another has the same fixes. `quick` checks a part of the program, so that most of what does not
+    work is known soon. After `cpu_s` of processor time nothing further is tried.
+    """
+    if not diagnostics:
+        return Proposal(())
+    end_s = time.process_time() + cpu_s
+    codes = {each.code for each in diagnostics}
+    tree = parse(source)[0] if codes & _WITH_TREE else None
+    part: tuple[Diagnostic, ...] | None = None  # What `quick` says of the source, once needed.
+    found: dict[tuple[str, Span], tuple[Fix, ...]] = {}
+    attempts = min(_ATTEMPTS, _CHARACTERS // (len(source.text) + 1))
+    all_tried = True
+    for diagnostic in diagnostics:
+        key = diagnostic.code, diagnostic.span
+        if key in found or diagnostic.span.source is not source:
+            continue
+        if not attempts or time.process_time() > end_s:
+            all_tried = False
+            break
+        fixes: list[Fix] = []
+        each = min(attempts, _ATTEMPTS_EACH)
+        attempts -= each
+        groups = fixes_of_names.candidates(diagnostic, tree)
+        for group in groups + fixes_of_shapes.candidates(diagnostic, tree):
+            for fix in group:
+                late = not each or time.process_time() > end_s
+                if late or len(fixes) == _FIXES_EACH:
+                    all_tried = all_tried and not late
+                    break
+                each -= 1
+                # The name that is meant mostly works at once, a shape seldom.
+                if quick is not None and diagnostic.code in fixes_of_shapes.CODES:
+                    part = quick(source) if part is None else part
+                    in_part = diagnostic in part
+                    if in_part and not _settles(source, part, [diagnostic], fix.edits, quick):
+                        continue
+                if _settles(source, diagnostics, [diagnostic], fix.edits, check):
+                    fixes.append(fix)
+                    break
+        attempts += each
+        found[key] = tuple(fixes)
+    return Proposal(
+        tuple(
+            diagnostic._replace(fixes=found.get((diagnostic.code, diagnostic.span), ()))
+            for diagnostic in diagnostics
+        ),
+        all_tried,
+    )
+
+
+def repair(source: Source, check: Check, quick: Check | None = None, *, unsafe: bool) -> Repair:
+    """Apply the safe fixes of a program, or with `unsafe` the first of each, round after round.
+
+    A fix that would clash with another, or would make an error together with others, waits for the
+    next round.
+    """
+    applied: list[tuple[Diagnostic, Fix]] = []
+    diagnostics = propose(source, check(source), check, quick).diagnostics
+    for _ in range(ROUNDS):
+        wanted: dict[Edits, tuple[Diagnostic, Fix]] = {}
+        for diagnostic in diagnostics:
+            fix = next((each for each in diagnostic.fixes if each.safe or unsafe), None)
+            if fix is not None:
+                wanted.setdefault(fix.edits, (diagnostic, fix))
+        if not wanted:
+            break
+        chosen = _together(source, diagnostics, list(wanted.values()), check)
+        source = apply_edits(source, [edit for _, fix in chosen for edit in fix.edits])
+        applied += chosen
+        diagnostics = propose(source, check(source), check, quick).diagnostics
+    return Repair(source, tuple(applied), diagnostics)
+
+
+def _together(
+    source: Source,
+    before: tuple[Diagnostic, ...],
+    wanted: list[tuple[Diagnostic, Fix]],
+    check: Check,
+) -> list[tuple[Diagnostic, Fix]]:
+    """Those of the fixes that can be applied at once, the first among them."""
+
+    def settle(fixes: list[tuple[Diagnostic, Fix]]) -> bool:
+        edits = tuple(edit for _, fix in fixes for edit in fix.edits)
+        return _settles(source, before, [diagnostic for diagnostic, _ in fixes], edits, check)
+
+    if len(wanted) > 1 and settle(wanted):
+        return wanted
+    chosen = wanted[:1]
+    for each in wanted[1:]:
+        if settle([*chosen, each]):
+            chosen.append(each)
+    return chosen
+
+
+def _settles(
+    source: Source,
+    before: tuple[Diagnostic, ...],
+    targets: list[Diagnostic],
+    edits: Edits,
+    check: Check,
+) -> bool:
+    """Whether the edits make the targets go away, and no new error.
+
+    What a misspelt name stood before was not looked at, so that an error may come up once it is
+    right; it speaks against the fix only where it is of what was edited, or of the call that this
+    is the name of. A new shape or bracket has effects anywhere, so that any new error speaks
+    against it, but for those that sizes have no part in.
+    """
+    try:
+        changed = apply_edits(source, edits)
+        after = check(changed)
+    except (OverlappingEdits, Failure):
+        return False
+    were, are = Counter(map(_kind, before)), Counter(map(_kind, after))
+    if any(are[_kind(each)] >= were[_kind(each)] for each in targets):
+        return False
+    new = [
+        each for each in after if each.severity == "error" and are[_kind(each)] > were[_kind(each)]
+    ]
+    if any(each.code in _FAR_REACHING for each in targets):
+        same_rank = not any(each.code.startswith("needs-") for each in targets)
+        return all(same_rank and each.code.startswith(_OF_RANK) for each in new)
+    places = _edited(edits, changed)
+    return not any(_concerns(each, place) for each in new for place in places)
+
+
+def _kind(diagnostic: Diagnostic) -> tuple[str, str]:
+    """What is the same before and after an edit elsewhere moved the diagnostic."""
+    return diagnostic.code, diagnostic.message
+
+
+def _edited(edits: Edits, changed: Source) -> list[Span]:
+    """Where the changed text is new, each with the arguments behind it."""
+    places: list[Span] = []
+    added = 0
+    for span, text in sorted(edits, key=lambda edit: edit.span[1:]):
+        start = span.start + added
+        end = start + len(text)
+        if changed.text.startswith("(", end):
+            depth = 0
+            for position in range(end, len(changed.text)):
+                depth += (changed.text[position] == "(") - (changed.text[position] == ")")
+                end = position
+                if not depth:
+                    break
+        places.append(changed.span(start, end + 1))
+        added += len(text) - (span.end - span.start)
+    return places
+
+
+def _concerns(diagnostic: Diagnostic, place: Span) -> bool:
+    """Whether a diagnostic overlaps a place, or is reached by a call in it."""
+    span = diagnostic.span
+    return (
+        span.source is place.source and span.start < place.end and place.start < span.end
+    ) or any(
+        frame.span.source is place.source and place.start <= frame.span.start < place.end
+        for frame in diagnostic.trail
+    )

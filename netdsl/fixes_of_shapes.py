@@ -1,0 +1,208 @@
+"""Candidate fixes for shapes that don't fit. Each changes the network, so that none is safe.
+
+As in `netdsl.fixes_of_names`, a candidate is a guess that `netdsl.fixes` tries, and of a group the
+first that works is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from netdsl import syntax
+from netdsl.diagnostics import Diagnostic, Edit, Fix, Frame
+from netdsl.fixes_of_names import Group, walk
+from netdsl.ops import OPERATORS
+from netdsl.source import Span
+
+# How far from the number that is wrong others are tried, on either side.
+_NUMBERS = 8
+# Ready-made strides of a shortcut, after those that the body names.
+_STRIDES = ("", "2", "4")
+
+
+def candidates(diagnostic: Diagnostic, tree: syntax.File | None) -> list[Group]:
+    """Groups of fixes that may make shapes fit; none without a tree."""
+    known = CODES.get(diagnostic.code)
+    return [] if known is None or tree is None else known(diagnostic, tree)
+
+
+def _before(*layers: str) -> Callable[[Diagnostic, syntax.File], list[Group]]:
+    """Another layer in front of the one that can't take its input."""
+
+    def groups(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
+        calls = (each for each in walk(tree) if isinstance(each, syntax.Call))
+        call = next((each for each in calls if each.span == diagnostic.span), None)
+        if call is None:
+            return []
+        place = tree.source.span(call.span.start, call.span.start)
+        return [
+            [Fix(f"put `{layer}` before it", (Edit(place, f"{layer} -> "),), False)]
+            for layer in layers
+        ]
+
+    return groups
+
+
+def _numbers(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
+    """The nearest numbers below and above the one that is wrong, wherever that is written."""
+    place = _literal(diagnostic.span, diagnostic.trail, tree)
+    if place is None:
+        return []
+    number = int(place.text)
+    below = range(number - 1, max(number - 1 - _NUMBERS, -1), -1)
+    above = range(number + 1, number + 1 + _NUMBERS)
+    return [
+        [Fix(f"write {each}", (Edit(place, str(each)),), False) for each in numbers]
+        for numbers in (below, above)
+    ]
+
+
+def _literal(span: Span, trail: tuple[Frame, ...], tree: syntax.File) -> Span | None:
+    """The number that an argument's value comes from: written there, or handed to the block."""
+    found = re.fullmatch(r"(?:\w+\s*=\s*)?(\w+)", span.text)
+    if found is None or span.source is not tree.source:
+        return None
+    value = span.source.span(span.start + found.start(1), span.start + found.end(1))
+    if value.text.isdecimal() and len(value.text) < 10:
+        return value
+    for position, frame in enumerate(trail):
+        call = next(
+            (
+                each
+                for each in walk(tree)
+                if isinstance(each, syntax.Call) and each.span == frame.span
+            ),
+            None,
+        )
+        if call is not None:
+            argument = _handed(value.text, call, tree)
+            return argument and _literal(argument, trail[position + 1 :], tree)
+    return None
+
+
+def _handed(name: str, call: syntax.Call, tree: syntax.File) -> Span | None:
+    """The argument of a call that a block's parameter takes; None where it has its default."""
+    for block in tree.declarations:
+        if isinstance(block, syntax.Block) and block.name == call.name:
+            names = [parameter.name for parameter in block.parameters]
+            for position, argument in enumerate(call.arguments):
+                taken = argument.name or (names[position] if position < len(names) else None)
+                if taken == name:
+                    return argument.span
+    return None
+
+
+def _window(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
+    """Padding around an image that is smaller than a layer's window."""
+    call = next(
+        (
+            each
+            for each in walk(tree)
+            if isinstance(each, syntax.Call)
+            and each.span.source is diagnostic.span.source
+            and each.span.start <= diagnostic.span.start < each.span.end
+            and "pad" in getattr(OPERATORS.get(each.name), "parameters", ())
+        ),
+        None,
+    )
+    edit = call and _pad_same(call)
+    return [[Fix("pad it so that the size stays", (edit,), False)]] if edit else []
+
+
+def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
+    """Padding that keeps sizes where values are joined; for a residual, a projected shortcut."""
+    residual = next(
+        (
+            each
+            for each in walk(tree)
+            if isinstance(each, syntax.Residual) and each.span.start == diagnostic.span.start
+        ),
+        None,
+    )
+    if residual is not None:
+        places = [residual.body.span]
+    else:
+        places = [label.span for label in diagnostic.labels]
+    groups = [list(_padded(places, tree))]
+    if residual is not None and residual.shortcut is None:
+        groups.append(list(_projected(residual, tree)))
+    return groups
+
+
+def _padded(places: list[Span], tree: syntax.File) -> Iterator[Fix]:
+    """`pad = same` on one layer, or on all without padding that lead to one of the places."""
+    for place in places:
+        flow = next(
+            (
+                each
+                for each in walk(tree)
+                if isinstance(each, syntax.Flow)
+                and each.label is not None
+                and each.label.span.text == place.text
+            ),
+            None,
+        )
+        around = place if flow is None else flow.span
+        calls = [
+            each
+            for each in walk(tree)
+            if isinstance(each, syntax.Call)
+            and around.source is each.span.source
+            and around.start <= each.span.start < around.end
+            and each.name in OPERATORS
+            and "pad" in OPERATORS[each.name].parameters
+        ]
+        edits = [each for each in map(_pad_same, calls) if each is not None]
+        for edit in edits:
+            yield Fix("pad it so that the size stays", (edit,), False)
+        if len(edits) > 1:
+            yield Fix("pad these so that the size stays", tuple(edits), False)
+
+
+def _pad_same(call: syntax.Call) -> Edit | None:
+    for argument in call.arguments:
+        if argument.name == "pad":
+            return None if argument.value.span.text == "same" else Edit(argument.span, "pad = same")
+    if not call.arguments or not call.span.text.endswith(")"):
+        return None
+    place = call.span.source.span(call.span.end - 1, call.span.end - 1)
+    return Edit(place, ", pad = same")
+
+
+def _projected(residual: syntax.Residual, tree: syntax.File) -> Iterator[Fix]:
+    """A shortcut of 1x1 to the body's channels, with its stride, and normalised where that is."""
+    calls = [each for each in walk(residual.body) if isinstance(each, syntax.Call)]
+    named = [
+        argument.value.span.text
+        for call in calls
+        for argument in call.arguments
+        if argument.name == "stride" or argument.value.span.text == "stride"
+    ]
+    norm = " -> bn" if any(call.name == "bn" for call in calls) else ""
+    padded = any(
+        argument.name == "pad"
+        for each in walk(tree)
+        if isinstance(each, syntax.Default)
+        for call in each.calls
+        for argument in call.arguments
+    )
+    place = residual.span.source.span(residual.body.span.end, residual.body.span.end)
+    for stride in dict.fromkeys((*named, *_STRIDES)):
+        for pad in ("", "pad = 0") if padded else ("",):
+            arguments = ", ".join(each for each in ("out.channels", "1x1", stride, pad) if each)
+            text = f" shortcut if in.shape != out.shape {{ conv({arguments}){norm} }}"
+            yield Fix("project the shortcut where the shape changes", (Edit(place, text),), False)
+
+
+CODES: dict[str, Callable[[Diagnostic, syntax.File], list[Group]]] = {
+    "channels-not-divisible": _numbers,
+    "needs-sequence": _before("tokens"),
+    "needs-vector": _before("flatten", "globalavgpool"),
+    "padding-too-large": _numbers,
+    "shape-mismatch": _joined,
+    "size-not-divisible": _numbers,
+    "token-out-of-range": _numbers,
+    "window-too-large": _window,
+}
+"""What makes the candidates of each code that is about shapes."""

@@ -1,0 +1,429 @@
+"""The inverse of costing: the largest size or number for which a network meets a bound.
+
+Sizes of the input are tried in the network's formulas, other numbers by elaborating the network;
+either way the answer is then costed as a network of its own, with the next value beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite, lcm
+from typing import NamedTuple, TypeAlias
+
+from netdsl import syntax
+from netdsl.bind import Given
+from netdsl.cost import CostReport
+from netdsl.diagnostics import Fault, did_you_mean
+from netdsl.elaborate import elaborate, resolve_network
+from netdsl.evaluate import Scope, UnknownValue, evaluate
+from netdsl.exits import PROGRAM_HAS_ERRORS, WRONG_USAGE, Failure
+from netdsl.formulas import QUANTITIES, NoFormula, OpenNetwork, open_network
+from netdsl.limits import LIMITS
+from netdsl.network import load_network, setting_of
+from netdsl.parse import parse
+from netdsl.program import ProgramFile
+from netdsl.search import Bound, Outcome, Refused, Search
+from netdsl.source import Source
+
+MEASURES: dict[str, Callable[[CostReport], object]] = {
+    "params": lambda report: report.total.params,
+    "buffers": lambda report: report.total.buffers,
+    "macs": lambda report: report.total.macs,
+    "flops": lambda report: report.total.flops,
+    "activation_bytes": lambda report: report.total.activation_bytes,
+    "peak_inference_bytes": lambda report: report.peak_inference_bytes,
+    "peak_training_bytes": lambda report: report.peak_training_bytes,
+    "depth": lambda report: report.total.depth,
+}
+"""What a question may bound, as `netdsl.cost.DEFINITIONS` says it."""
+
+_DOUBLINGS = 22
+"""How far from its value a number is varied: 4 million steps."""
+_TRIALS = 16
+"""How many further values are tried for an answer that was found by elaborating."""
+_FORMULA_TRIALS = 400
+_FARTHEST_STEP = 64
+"""How far apart the whole numbers that a network works with are looked for."""
+
+
+class WrongQuestion(Failure):
+    """The question makes no sense; the message says what would."""
+
+    exit_code = WRONG_USAGE
+
+
+class NoAnswer(Failure):
+    """No value meets the bound, or all do."""
+
+    exit_code = PROGRAM_HAS_ERRORS
+
+
+Number: TypeAlias = "int | float"
+
+
+class Trial(NamedTuple):
+    """What the network costs with some values, by costing it."""
+
+    values: dict[str, Number]
+    outcome: Outcome
+
+
+class Answer(NamedTuple):
+    """The extreme values that meet a bound, and the first beyond them, which do not.
+
+    `largest` says at which end of those that meet it they are. `by_formula` says how they were
+    searched for, `steady` whether the measure was seen to go only one way, and `proven` that it
+    must. `notes` are for the user.
+    """
+
+    bound: Bound
+    best: Trial
+    beyond: Trial
+    largest: bool
+    by_formula: bool
+    steady: bool
+    proven: bool
+    notes: tuple[str, ...]
+
+
+class Step(NamedTuple):
+    """The distance of two values to try, `units` / 10^`decimals`, so that 0.001 is exact."""
+
+    units: int
+    decimals: int = 0
+
+    def value(self, position: int, *, whole: bool) -> Number:
+        top, bottom = position * self.units, self._bottom()
+        return top // bottom if whole and top % bottom == 0 else top / bottom
+
+    def nearest(self, value: Number) -> int:
+        """The position whose value is nearest."""
+        return round(value * self._bottom() / self.units)
+
+    def _bottom(self) -> int:
+        return int("1" + "0" * self.decimals)
+
+
+def read_bound(text: str, file: ProgramFile) -> Bound:
+    """`macs <= 2G`, written as in a program; raises WrongQuestion."""
+    help = "write it like `macs <= 2G`, with <=, <, >= or >"
+    tree, diagnostics = parse(Source("--solve", f"let bound = {text}"))
+    declaration = tree.declarations[0] if tree is not None and tree.declarations else None
+    if diagnostics or tree is None or len(tree.declarations) != 1:
+        reason = f": {diagnostics[0].message}" if diagnostics else ""
+        raise WrongQuestion(f"`{text}` is no bound{reason}; {help}")
+    assert isinstance(declaration, syntax.Let)
+    match declaration.value:
+        case syntax.Comparison(
+            syntax.Name(measure), ((("<=" | "<" | ">=" | ">") as operator, right),)
+        ):
+            pass
+        case _:
+            raise WrongQuestion(f"`{text}` is no bound; {help}")
+    if measure not in MEASURES:
+        raise WrongQuestion(f"`{measure}` is no measure; {did_you_mean(measure, tuple(MEASURES))}")
+    try:
+        limit = evaluate(right, Scope(file.scope))
+    except Fault as fault:
+        raise WrongQuestion(f"`{text}`: {fault.diagnostic.message}") from None
+    except UnknownValue:
+        limit = None
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not isfinite(limit):
+        raise WrongQuestion(f"`{text}` does not compare with a number; {help}")
+    return Bound(measure, operator, limit, text)
+
+
+def read_step(text: str) -> Step:
+    """A decimal number above 0, such as `0.25`; raises WrongQuestion."""
+    whole, _, fraction = text.partition(".")
+    digits = (whole + fraction).strip()
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > 15 or int(digits) == 0:
+        raise WrongQuestion(f"a step is a decimal number above 0, such as 0.25 or 8, not `{text}`")
+    return Step(int(digits), len(fraction))
+
+
+def solve(
+    file: ProgramFile,
+    network: str,
+    settings: dict[str, Given],
+    bound: Bound,
+    names: tuple[str, ...],
+    *,
+    step: Step | None = None,
+    batch: int = 1,
+) -> Answer:
+    """Find the last value of `names` for which a network meets `bound`.
+
+    Several names are sizes of the input that grow together. Raises WrongQuestion and NoAnswer.
+    """
+    try:
+        tree, _ = resolve_network(file, network)
+    except Fault as fault:
+        raise NoAnswer(fault.diagnostic.message) from None
+    parameters = tuple(parameter.name for parameter in tree.parameters)
+    sizes = _size_names(tree)
+    known = (*parameters, *(each for each in sizes if each not in parameters))
+    for name in names:
+        if name not in known:
+            advice = did_you_mean(name, known)
+            raise WrongQuestion(
+                f"`{network}` has no parameter or input size `{name}`"
+                + (f"; {advice}" if advice else "")
+            )
+        if name in settings and (name not in parameters or len(names) > 1):
+            raise WrongQuestion(f"`{name}` is set, so it can't be solved for")
+        if len(names) > 1 and name not in sizes:
+            raise WrongQuestion(f"`{name}` is no size of the input, so it is solved for alone")
+    costed = _Costed(file, network, settings, bound.measure, batch)
+    if names[0] not in sizes or names[0] in settings:
+        return _solve_number(costed, bound, names[0], step)
+    try:
+        opened = open_network(file, network, settings)
+    except NoFormula as failure:
+        if names[0] not in parameters:
+            raise
+        answer = _solve_number(costed, bound, names[0], step)
+        return answer._replace(notes=(str(failure), *answer.notes))
+    if names[0] not in opened.defaults:
+        return _solve_number(costed, bound, names[0], step)
+    return _solve_sizes(costed, bound, names, opened, step)
+
+
+class _Costed:
+    """What a network costs with given values, each computed once."""
+
+    def __init__(
+        self,
+        file: ProgramFile,
+        network: str,
+        settings: dict[str, Given],
+        measure: str,
+        batch: int,
+    ) -> None:
+        self.file = file
+        self.network = network
+        self.settings = settings
+        self.measure = measure
+        self.batch = batch
+        self.known: dict[tuple[tuple[str, Number], ...], Trial] = {}
+
+    def trial(self, values: dict[str, Number]) -> Trial:
+        key = tuple(values.items())
+        if key not in self.known:
+            given = {name: setting_of(name, value) for name, value in values.items()}
+            network, diagnostics = load_network(
+                self.file, self.network, self.settings | given, batch=self.batch
+            )
+            if network is None:
+                reasons = [each.message for each in diagnostics if each.severity == "error"]
+                outcome: Outcome = Refused(reasons[0] if reasons else "it has errors")
+            else:
+                cost = MEASURES[self.measure](network.report)
+                outcome = (
+                    cost if isinstance(cost, int) else Refused(f"it is {cost}: a size is open")
+                )
+            self.known[key] = Trial(values, outcome)
+        return self.known[key]
+
+
+def _size_names(tree: syntax.Network) -> tuple[str, ...]:
+    """The names of the sizes of a network's inputs, channels left out."""
+    return tuple(
+        dict.fromkeys(
+            size.name
+            for statement in tree.body.statements
+            if isinstance(statement, syntax.Input)
+            for size in statement.sizes[:-1]
+            if isinstance(size, syntax.Name)
+        )
+    )
+
+
+def _solve_sizes(
+    costed: _Costed,
+    bound: Bound,
+    names: tuple[str, ...],
+    opened: OpenNetwork,
+    step: Step | None,
+) -> Answer:
+    defaults = opened.defaults
+    notes: list[str] = []
+    if len(names) == 1:
+        (name,) = names
+        alike = [each for each in defaults if each != name and defaults[each] == defaults[name]]
+        if alike:
+            names = (name, *alike)
+            notes.append(
+                f"{', '.join(alike)} is kept equal to {name}, as by default; "
+                f"`--set {alike[0]}=…` keeps it as it is"
+            )
+    first = names[0]
+    multiples = opened.multiples()
+    if step is not None and step.decimals:
+        raise WrongQuestion("the step of a size is a whole number")
+    stride = lcm(1 if step is None else step.units, multiples.get(first, 1))
+    base = defaults[first]
+    if multiples.get(first, 1) > 1:
+        notes.append(f"{first} is always a multiple of {multiples[first]}")
+
+    def values(index: int) -> dict[str, Number]:
+        size = index * stride
+        found: dict[str, Number] = {}
+        for name in names:
+            default = defaults[name]
+            ratio = size if default is None or base is None else default * size // base
+            multiple = multiples.get(name, 1)
+            found[name] = ratio // multiple * multiple
+        return found
+
+    others: dict[str, int] = {}
+    for name, default in defaults.items():
+        if name not in names:
+            if default is None:
+                raise WrongQuestion(f"`{name}` has no default; give it with `--set {name}=…`")
+            others[name] = default
+    formulas = opened.formulas()
+    formula = formulas[bound.measure] if bound.measure in QUANTITIES else None
+
+    def by_formula(index: int) -> Outcome:
+        sizes = others | {name: int(value) for name, value in values(index).items()}
+        if not opened.allows(sizes):
+            return Refused("its input or a layer does not take this size")
+        assert formula is not None
+        return formula.at(sizes)
+
+    start = max((base or 224) // stride, 1)
+    high = LIMITS.dimension // stride
+    if formula is not None:
+        proven = formula.rises()
+        search = Search(by_formula, bound, start, 1, high, _FORMULA_TRIALS if not proven else 0)
+        answer = _answer(
+            costed, search, first, values, tuple(notes), by_formula=True, proven=proven
+        )
+        found = (search.outcome(search.inside), search.outcome(search.outside))
+        confirmed = answer.best.outcome == found[0] and (
+            answer.beyond.outcome == found[1] or isinstance(answer.beyond.outcome, Refused)
+        )
+        if confirmed:
+            return answer
+        # The program treats some sizes as no formula does: it asks for more of them in a `where`,
+        # or takes another way where two sizes happen to agree.
+    search = Search(
+        lambda index: costed.trial(values(index)).outcome, bound, start, 1, high, _TRIALS
+    )
+    return _answer(costed, search, first, values, tuple(notes), by_formula=False, proven=False)
+
+
+def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -> Answer:
+    """Search by elaborating the network with candidates for one of its parameters."""
+    graph = elaborate(costed.file, costed.network, costed.settings).graph
+    given = costed.settings.get(name)
+    current = given.value if given is not None else None
+    if current is None:
+        current = 1 if graph is None else graph.arguments.get(name)
+    if isinstance(current, bool) or not isinstance(current, (int, float)):
+        raise WrongQuestion(
+            f"`{name}` of `{costed.network}` is no number, so it can't be solved for"
+        )
+    whole = isinstance(current, int)
+    notes: tuple[str, ...] = ()
+    if step is None and isinstance(current, int):
+        units = _working_step(costed, name, current)
+        step = Step(units)
+        if units > 1:
+            notes = (
+                f"the network works with no {name} from {current - units + 1} to "
+                f"{current + units - 1} but {current}: these are steps of {units}",
+            )
+    elif step is None:
+        step = Step(1, 3)
+    # Whole numbers are counted from the present one, which may be part of what they have to fit.
+    offset = current if whole else 0
+    size_of = step.value
+
+    def values(index: int) -> dict[str, Number]:
+        return {name: offset + size_of(index, whole=whole)}
+
+    reach = 1 << _DOUBLINGS
+    start = step.nearest(current - offset)
+    search = Search(
+        lambda index: costed.trial(values(index)).outcome,
+        bound,
+        start,
+        start - reach,
+        start + reach,
+        _TRIALS,
+    )
+    return _answer(costed, search, name, values, notes, by_formula=False, proven=False)
+
+
+def _working_step(costed: _Costed, name: str, current: int) -> int:
+    """The distance to the nearest other number that the network works with; 1 if none is near."""
+    for distance in range(1, _FARTHEST_STEP + 1):
+        for value in (current + distance, current - distance):
+            if not isinstance(costed.trial({name: value}).outcome, Refused):
+                return distance
+    return 1
+
+
+def _answer(
+    costed: _Costed,
+    search: Search,
+    name: str,
+    values: Callable[[int], dict[str, Number]],
+    notes: tuple[str, ...],
+    *,
+    by_formula: bool,
+    proven: bool,
+) -> Answer:
+    bound = search.bound
+    worked = [index for index, value in search.known.items() if not isinstance(value, Refused)]
+    tried = sorted(worked or search.known)
+    span = f"{show(values(tried[0])[name])} to {show(values(tried[-1])[name])}"
+    if search.inside == search.outside:
+        start = search.outcome(search.start)
+        if not search.seen():
+            assert isinstance(start, Refused)
+            raise NoAnswer(
+                f"`{costed.network}` works with no `{name}` that was tried, from {span}: "
+                f"{start.reason}; `--set {name}=…` gives a value to start from"
+            )
+        if len(search.seen()) == 1:
+            raise NoAnswer(
+                f"`{name}` has no influence on {bound.measure}: it is "
+                f"{min(search.seen()):,} for all values tried, from {span}"
+            )
+        smallest, largest = min(search.seen()), max(search.seen())
+        every = "every" if search.meets(search.start) else "no"
+        raise NoAnswer(
+            f"{every} `{name}` that was tried, from {span}, meets `{bound.text}`: "
+            f"{bound.measure} is {smallest:,} to {largest:,}"
+        )
+    best, beyond = (costed.trial(values(index)) for index in (search.inside, search.outside))
+    turned = None if proven else search.backward_pair()
+    if turned is not None:
+        a, b = (f"{name} = {show(values(index)[name])}" for index in turned)
+        first, second = (search.outcome(index) for index in turned)
+        notes += (
+            f"{bound.measure} does not go one way with {name}: it is {first:,} at {a} and "
+            f"{second:,} at {b}; other values may meet the bound too",
+        )
+    if isinstance(beyond.outcome, Refused) and not isinstance(best.outcome, Refused):
+        notes += (
+            f"the network does not work with the next value, whatever it costs; where it takes "
+            f"only some values of {name}, `--step` tries only those",
+        )
+    return Answer(
+        bound,
+        best,
+        beyond,
+        search.outside > search.inside,
+        by_formula,
+        turned is None,
+        proven,
+        notes,
+    )
+
+
+def show(number: Number) -> str:
+    return str(number) if isinstance(number, int) else f"{number:.15g}"

@@ -1,0 +1,483 @@
+"""Fixes: each proposed one works when it is applied by hand, and files are only changed whole."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from netdsl import exits, main
+from netdsl.check import check_file, check_network, check_recipes, check_templates
+from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, did_you_mean, one_edit
+from netdsl.fixes import OverlappingEdits, apply_edits, propose, repair
+from netdsl.fixes_of_names import ARGUMENT_SYNONYMS
+from netdsl.network import has_errors, load_file
+from netdsl.ops import OPS
+from netdsl.render import render
+from netdsl.source import Source, read_source
+
+ROOT = Path(__file__).parents[1]
+ERRORS = ROOT / "tests" / "errors"
+
+SAFE = (
+    "import-not-found--name",
+    "unexpected-character",
+    "unexpected-character--sign",
+    "unexpected-token--foreign",
+    "unexpected-token--misspelt",
+    "unexpected-token--statement",
+    "unknown-argument",
+    "unknown-attribute",
+    "unknown-augmentation",
+    "unknown-function",
+    "unknown-layer",
+    "unknown-layer--near",
+    "unknown-layer--shared",
+    "unknown-name",
+    "unknown-network",
+    "unknown-optimizer",
+    "unknown-preprocessing",
+)
+UNSAFE = (
+    "argument-twice",
+    "channels-not-divisible",
+    "channels-not-divisible--deep",
+    "needs-sequence",
+    "needs-vector",
+    "padding-too-large",
+    "shape-mismatch",
+    "shape-mismatch--concat",
+    "size-not-divisible--number",
+    "token-out-of-range",
+    "unclosed-bracket",
+    "unclosed-bracket--line",
+    "unexpected-token--several",
+    "unknown-escape",
+    "unknown-kind",
+    "unknown-setting",
+    "unopened-bracket",
+    "window-too-large",
+)
+
+
+def check(source: Source) -> tuple[Diagnostic, ...]:
+    file, diagnostics = load_file(source)
+    if file is None or has_errors(diagnostics):
+        return diagnostics
+    for verdict in check_file(file, {}):
+        diagnostics += verdict.diagnostics
+    return diagnostics + check_templates(file) + check_recipes(file)
+
+
+def proposed(path: Path) -> tuple[Source, tuple[Diagnostic, ...]]:
+    source = read_source(path, path.name)
+    return source, propose(source, check(source), check).diagnostics
+
+
+def by_hand(text: str, fix: Fix) -> str:
+    """The text with a fix, made from the back so that no offset moves."""
+    for span, written in sorted(fix.edits, key=lambda edit: -edit.span.start):
+        text = text[: span.start] + written + text[span.end :]
+    return text
+
+
+def of(text: str) -> tuple[Diagnostic, ...]:
+    source = Source("a.net", text)
+    return propose(source, check(source), check).diagnostics
+
+
+def network(*lines: str) -> str:
+    body = "\n".join(f"  {line}" for line in lines)
+    return f"network net {{\n{body}\n}}\n"
+
+
+# ---------------------------------------------------------------- what is proposed
+
+
+@pytest.mark.parametrize("stem", (*SAFE, *UNSAFE))
+def test_each_fix_removes_its_diagnostic(stem: str, golden) -> None:
+    source, diagnostics = proposed(ERRORS / f"{stem}.net")
+    fixed = [each for each in diagnostics if each.fixes]
+    assert fixed
+    for diagnostic in fixed:
+        for fix in diagnostic.fixes:
+            assert fix.safe == (stem in SAFE)
+            after = check(Source(source.name, by_hand(source.text, fix), source.path))
+            before, left = (
+                sum(
+                    (each.code, each.message) == (diagnostic.code, diagnostic.message)
+                    for each in them
+                )
+                for them in (diagnostics, after)
+            )
+            assert left < before
+            if stem in UNSAFE:
+                assert len(after) < len(diagnostics)
+    golden(f"fixes/{stem}.txt", render(diagnostics, color=False))
+
+
+def test_every_fixable_wrong_program_is_listed() -> None:
+    """All but those that take long to check, which have no fix for it."""
+    slow = ("too-many", "number-too", "nesting-too", "list-too")
+    fixable = {
+        path.stem
+        for path in ERRORS.glob("*.net")
+        if not path.stem.startswith(slow) and any(each.fixes for each in proposed(path)[1])
+    }
+    assert fixable == {*SAFE, *UNSAFE}
+
+
+def test_without_time_nothing_is_tried() -> None:
+    source = Source("a.net", network("input image[8, 8, 4]", "cnov(4, 3x3)"))
+    proposal = propose(source, check(source), check, cpu_s=-1)
+    assert not proposal.all_tried
+    assert [each.fixes for each in proposal.diagnostics] == [()]
+    assert propose(source, check(source), check).all_tried
+
+
+def test_one_edit() -> None:
+    alike = ("conv", "cov"), ("conv", "cnov"), ("conv", "convv"), ("conv", "conf"), ("a", "")
+    for a, b in alike:
+        assert one_edit(a, b)
+        assert one_edit(b, a)
+    for a, b in (("conv", "conv"), ("conv", "covn1"), ("conv", "vonc"), ("conv", "co"), ("", "")):
+        assert not one_edit(a, b)
+        assert not one_edit(b, a)
+
+
+def test_near_names_are_certain_only_where_nothing_else_is_as_near() -> None:
+    sure = did_you_mean("widht", ("width", "depth"))
+    assert isinstance(sure, NearNames)
+    assert (sure, sure.names[0], sure.certain) == ("did you mean `width`?", "width", True)
+    doubtful = did_you_mean("relu7", ("relu", "relu6"))
+    assert isinstance(doubtful, NearNames)
+    assert not doubtful.certain
+    assert not isinstance(did_you_mean("zzz", ("width",)), NearNames)
+
+
+def test_numbers_are_not_misspelt() -> None:
+    near = did_you_mean("stage2", ("stage1", "pool"))
+    assert isinstance(near, NearNames)
+    assert (near.names, near.certain) == (("stage1",), False)
+
+
+def test_argument_synonyms_name_arguments() -> None:
+    known = {name for op in OPS for name in op.parameters}
+    assert set(ARGUMENT_SYNONYMS.values()) <= known
+
+
+def test_two_names_as_near_make_a_fix_unsafe() -> None:
+    (diagnostic,) = of(network("input image[8, 8, 4]", "relu7"))
+    assert [fix.safe for fix in diagnostic.fixes] == [False]
+
+
+@pytest.mark.parametrize(
+    ("line", "safe"),
+    [
+        ("conv2d(16, 3x3)", True),
+        ("conv2d(16, kernel = 3)", True),
+        ("conv2d(4, 3, stride = 2)", False),  # It may be 4 channels in, 3 filters.
+        ("flatten -> linear(10)", True),
+    ],
+)
+def test_synonyms_are_safe_where_arguments_can_mean_one_thing(line: str, safe: bool) -> None:
+    (diagnostic,) = of(network("input image[8, 8, 4]", line))
+    assert [fix.safe for fix in diagnostic.fixes] == [safe]
+
+
+def test_a_synonym_whose_arguments_do_not_match_is_not_proposed() -> None:
+    (diagnostic,) = of(network("input image[8, 8, 4]", "conv2d(4, 16, 3, 1, 1)"))
+    assert diagnostic.code == "unknown-layer"
+    assert diagnostic.fixes == ()
+
+
+def test_errors_that_a_name_hid_do_not_speak_against_it() -> None:
+    diagnostics = of(network("input image[8, 8, 4]", "cnov(4, 3x3)", "dense(10)"))
+    assert [each.code for each in diagnostics] == ["unknown-layer"]
+    assert [fix.message for fix in diagnostics[0].fixes] == ["write `conv`"]
+
+
+def test_a_shape_is_not_fixed_at_the_price_of_a_claim() -> None:
+    lines = ["input image[8, 8, 4]", "conv(4, 3x3)", "dense(10)"]
+    (free,) = of(network(*lines))
+    assert [fix.message for fix in free.fixes] == [
+        "put `flatten` before it",
+        "put `globalavgpool` before it",
+    ]
+    # Pooled, there are 4 x 10 weights, 10 biases, and 4 x 4 x 9 + 4 of the convolution.
+    (claimed,) = of(network(*lines, 'claim paper "X" { params == 198 }'))
+    assert [fix.message for fix in claimed.fixes] == ["put `globalavgpool` before it"]
+
+
+def test_a_projection_has_the_stride_that_fits() -> None:
+    (diagnostic,) = of(
+        network("input image[8, 8, 4]", "residual { conv(8, 3x3, stride = 2, pad = 1) }")
+    )
+    (fix,) = diagnostic.fixes
+    (edit,) = fix.edits
+    assert edit.text == " shortcut if in.shape != out.shape { conv(out.channels, 1x1, 2) }"
+
+
+def test_a_projection_is_like_its_body() -> None:
+    """The shortcut is removed from a published network, whose claims then tell right from wrong."""
+    text = (ROOT / "architectures" / "torchvision" / "resnet.net").read_text("utf-8")
+    for name, start, written in (
+        ("resnet18", "block basic", "conv(out.channels, 1x1, stride, pad = 0) -> bn"),
+        ("resnet50", "block bottleneck", "conv(out.channels, 1x1, stride) -> bn"),
+    ):
+
+        def one(source: Source, name: str = name) -> tuple[Diagnostic, ...]:
+            file, _ = load_file(source)
+            assert file is not None
+            return check_network(file, name, {}).diagnostics
+
+        begin = text.index("} shortcut", text.index(start)) + 1
+        end = text.index("\n  }", begin) + len("\n  }")
+        source = Source("resnet.net", text[:begin] + text[end:])
+        (edit,) = propose(source, one(source), one).diagnostics[0].fixes[0].edits
+        assert edit.text == f" shortcut if in.shape != out.shape {{ {written} }}"
+
+
+def test_arguments_are_renamed_with_their_operator() -> None:
+    """The batch norm on the same line is a mistake of its own."""
+    (diagnostic,) = of(
+        network("input image[8, 8, 4]", "conv2d(4, 3x3, padding = same) -> batchnorm")
+    )
+    (fix,) = diagnostic.fixes
+    assert (fix.message, fix.safe) == ("write `conv`, `pad`", True)
+    (diagnostic,) = of(network("input image[4]", "linear(units = 10)"))
+    assert diagnostic.fixes[0].message == "write `dense`, `features`"
+
+
+def test_another_mistake_of_rank_does_not_speak_against_a_size() -> None:
+    lines = ["input image[8, 8, 4]", "residual { conv(4, 3x3) }", "dense(10)"]
+    (diagnostic,) = of(network(*lines))
+    assert diagnostic.code == "shape-mismatch"
+    assert diagnostic.fixes[0].edits[0].text == ", pad = same"
+    repaired = repair(Source("a.net", network(*lines)), check, unsafe=True)
+    assert [each.code for each, _ in repaired.applied] == ["shape-mismatch", "needs-vector"]
+    assert repaired.diagnostics == ()
+
+
+def test_a_misspelt_word_before_a_brace() -> None:
+    (diagnostic,) = of(network("input image[8, 8, 4]", "residul { conv(4, 1x1) -> bn }"))
+    assert diagnostic.code == "unexpected-token"
+    assert [(fix.message, fix.safe) for fix in diagnostic.fixes] == [("write `residual`", True)]
+
+
+def test_several_paddings_together() -> None:
+    diagnostics = of(network("input image[8, 8, 4]", "residual { conv(4, 3x3) -> conv(4, 3x3) }"))
+    fix = diagnostics[0].fixes[0]
+    assert fix.message == "pad these so that the size stays"
+    assert [edit.text for edit in fix.edits] == [", pad = same"] * 2
+
+
+def test_what_lies_in_an_imported_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "blocks.net").write_text("block unit {\n  cnov(4, 3x3)\n}\n")
+    path = tmp_path / "a.net"
+    path.write_text('import unit from "blocks.net"\n\n' + network("input image[8, 8, 4]", "unit"))
+    _, diagnostics = proposed(path)
+    assert [(each.code, each.fixes) for each in diagnostics] == [("unknown-layer", ())]
+
+
+# ---------------------------------------------------------------- applying them
+
+
+def test_edits_may_not_overlap() -> None:
+    source = Source("a.net", "abcdef")
+    assert (
+        apply_edits(
+            source,
+            [
+                Edit(source.span(4, 5), ""),
+                Edit(source.span(0, 2), "x"),
+                Edit(source.span(2, 2), "y"),
+            ],
+        ).text
+        == "xycdf"
+    )
+    for one, other in (((0, 3), (2, 4)), ((1, 1), (1, 1)), ((1, 3), (1, 1))):
+        with pytest.raises(OverlappingEdits):
+            apply_edits(source, [Edit(source.span(*one), ""), Edit(source.span(*other), "")])
+
+
+def test_repair_goes_on_with_what_a_fix_uncovers() -> None:
+    source = Source("a.net", network("input image[8, 8, 4]", "cnov(4, 3x3)", "dense(10)"))
+    safe = repair(source, check, unsafe=False)
+    assert [each.code for each, _ in safe.applied] == ["unknown-layer"]
+    assert [each.code for each in safe.diagnostics] == ["needs-vector"]
+    every = repair(source, check, unsafe=True)
+    assert [each.code for each, _ in every.applied] == ["unknown-layer", "needs-vector"]
+    assert every.diagnostics == ()
+    assert "conv(4, 3x3)\n  flatten -> dense(10)" in every.source.text
+
+
+def test_many_mistakes_in_one_round() -> None:
+    lines = [f"cnov({width}, 1x1)" for width in range(1, 6)]
+    source = Source("a.net", network("input image[8, 8, 4]", *lines))
+    repaired = repair(source, check, unsafe=False)
+    assert repaired.source.text == source.text.replace("cnov", "conv")
+    assert repaired.diagnostics == ()
+
+
+def test_fixes_that_do_not_go_together_are_not_applied_together() -> None:
+    """Each makes the other's claim false, so that only the first is kept."""
+    text = network("input image[8, 8, 4]", "conv(4, 1x1)")
+    source = Source("a.net", text)
+    one, two = (source.span(start, start + 1) for start in (text.index("4]"), text.index("4, 1x1")))
+
+    def wrong(changed: Source) -> tuple[Diagnostic, ...]:
+        first = "5]" in changed.text
+        second = "5, 1x1" in changed.text
+        found = []
+        if not first:
+            found.append(Diagnostic("channels-not-divisible", "first", changed.span(*one[1:])))
+        if not second:
+            found.append(Diagnostic("channels-not-divisible", "second", changed.span(*two[1:])))
+        if first and second:
+            found.append(Diagnostic("shape-mismatch", "both", changed.span(0, 1)))
+        return tuple(found)
+
+    repaired = repair(source, wrong, unsafe=True)
+    assert [each.message for each, _ in repaired.applied] == ["first"]
+    assert "5]" in repaired.source.text
+    assert "4, 1x1" in repaired.source.text
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.net"
+    path.write_text(network("input image[8, 8, 4]", "cnov(4, 3x3)", "flatten", "linear(10)"))
+    return path
+
+
+def test_fix_writes_and_says_what_it_did(program: Path, capsys) -> None:
+    assert main.run(["check", "a.net", "--fix"]) == exits.FINE
+    assert "conv(4, 3x3)" in program.read_text()
+    assert "dense(10)" in program.read_text()
+    out, err = capsys.readouterr()
+    assert err == (
+        "fixed a.net:3:3: unknown-layer: write `conv`\n"
+        "fixed a.net:5:3: unknown-layer: write `dense`\n"
+    )
+    assert out == "a.net:net ok, 1,598 parameters\n"
+    assert [path.name for path in program.parent.iterdir()] == ["a.net"]
+
+
+def test_fixing_again_changes_nothing(program: Path) -> None:
+    main.run(["check", "a.net", "--fix", "--unsafe-fixes"])
+    kept, written = program.read_bytes(), program.stat().st_mtime_ns
+    assert main.run(["check", "a.net", "--fix", "--unsafe-fixes"]) == exits.FINE
+    assert (program.read_bytes(), program.stat().st_mtime_ns) == (kept, written)
+
+
+def test_unsafe_fixes_are_left_without_being_asked_for(program: Path, capsys) -> None:
+    text = network("input image[8, 8, 4]", "dense(10)")
+    program.write_text(text)
+    assert main.run(["check", "a.net", "--fix"]) == exits.PROGRAM_HAS_ERRORS
+    assert program.read_text() == text
+    assert "unsafe fix: put `flatten` before it" in capsys.readouterr().err
+    assert main.run(["check", "a.net", "--fix", "--unsafe-fixes"]) == exits.FINE
+    assert "flatten -> dense(10)" in program.read_text()
+
+
+def test_diff_shows_and_writes_nothing(program: Path, capsys) -> None:
+    kept = program.read_bytes()
+    assert main.run(["check", "a.net", "--diff"]) == exits.PROGRAM_HAS_ERRORS
+    out = capsys.readouterr().out
+    assert out.startswith("--- a.net\n+++ a.net\n")
+    assert "-  cnov(4, 3x3)\n+  conv(4, 3x3)\n" in out
+    assert program.read_bytes() == kept
+
+
+def test_line_ends_mark_and_mode_stay(program: Path) -> None:
+    text = network("input image[8, 8, 4]", "cnov(4, 3x3)")
+    program.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    program.chmod(0o640)
+    assert main.run(["check", "a.net", "--fix"]) == exits.FINE
+    fixed = text.replace("cnov", "conv").replace("\n", "\r\n").encode()
+    assert program.read_bytes() == b"\xef\xbb\xbf" + fixed
+    assert program.stat().st_mode & 0o777 == 0o640
+
+
+def test_mixed_line_ends_are_refused(program: Path, capsys) -> None:
+    text = network("input image[8, 8, 4]", "cnov(4, 3x3)").replace("\n", "\r\n", 1).encode()
+    program.write_bytes(text)
+    assert main.run(["check", "a.net", "--fix"]) == exits.INPUT_OUTPUT_FAILED
+    assert "line ends of several kinds" in capsys.readouterr().err
+    assert program.read_bytes() == text
+
+
+def test_a_link_stays_a_link(program: Path) -> None:
+    link = program.parent / "link.net"
+    link.symlink_to(program)
+    assert main.run(["check", "link.net", "--fix"]) == exits.FINE
+    assert link.is_symlink()
+    assert "conv(4, 3x3)" in program.read_text()
+
+
+def test_nothing_is_half_written(program: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    kept = program.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert main.run(["check", "a.net", "--fix"]) == exits.INPUT_OUTPUT_FAILED
+    assert "No space left on device" in capsys.readouterr().err
+    assert program.read_bytes() == kept
+    assert [path.name for path in program.parent.iterdir()] == ["a.net"]
+
+
+def test_a_file_that_changed_meanwhile_is_not_overwritten(program: Path, monkeypatch) -> None:
+    def meddling(source: Source, *rest: object, **named: object) -> object:
+        program.write_text("network other { input i[4] -> relu }\n")
+        return repair(source, *rest, **named)
+
+    monkeypatch.setattr("netdsl.fixes.repair", meddling)
+    assert main.run(["check", "a.net", "--fix"]) == exits.INPUT_OUTPUT_FAILED
+    assert program.read_text().startswith("network other")
+
+
+def test_what_is_not_ones_own_is_not_fixed(monkeypatch, capsys) -> None:
+    text = network("input image[8, 8, 4]", "cnov(4, 3x3)")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert main.run(["check", "-", "--fix"]) == exits.WRONG_USAGE
+    assert "is no file of yours to fix" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert main.run(["check", "-", "--diff"]) == exits.PROGRAM_HAS_ERRORS
+    assert "+  conv(4, 3x3)" in capsys.readouterr().out
+
+
+def test_options_that_mean_nothing_alone(program: Path, capsys) -> None:
+    assert main.run(["check", "a.net", "--unsafe-fixes"]) == exits.WRONG_USAGE
+    assert "--unsafe-fixes goes with" in capsys.readouterr().err
+    assert main.run(["check", "a.net", "--diff", "--format", "json"]) == exits.WRONG_USAGE
+
+
+def test_a_fix_for_one_network_may_not_break_another(program: Path) -> None:
+    """Three groups would do for the first network, and two do for both."""
+    text = """block unit(filters) {
+  conv(filters, 3x3, groups = 4)
+}
+
+network one {
+  input image[8, 8, 6]
+  unit(6)
+}
+
+network two {
+  input image[8, 8, 8]
+  unit(8)
+}
+"""
+    program.write_text(text)
+    assert main.run(["check", "a.net:one", "--fix", "--unsafe-fixes"]) == exits.FINE
+    assert program.read_text() == text.replace("groups = 4", "groups = 2")
+    assert main.run(["check", "a.net"]) == exits.FINE

@@ -1,0 +1,224 @@
+"""Cost formulas against the costs of networks whose input has a fixed size."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from netdsl.answers import formulas_json, formulas_text
+from netdsl.cost import cost
+from netdsl.elaborate import elaborate
+from netdsl.formulas import QUANTITIES, NoFormula, open_network
+from netdsl.network import complete_networks, find, load_file, setting_of, shipped_networks
+from netdsl.sizes import evaluate
+from netdsl.source import Source
+
+SIZES = (1, 2, 7, 31, 33, 97, 224, 299)
+LARGEST = 600
+
+
+def program(text):
+    file, diagnostics = load_file(text)
+    assert file is not None, diagnostics
+    return file
+
+
+def written(body, size="H, W, 3"):
+    text = f"network net {{\n  input image[{size}] default [64, 64, 3]\n{body}\n}}\n"
+    return program(Source("t.net", text))
+
+
+@cache
+def shipped(target):
+    """(file, name, open network) of a shipped network; None for a template or fixed sizes."""
+    name = target.rpartition("/")[2]
+    file = program(find(target).source)
+    if name not in complete_networks(file):
+        return None
+    try:
+        return file, name, open_network(file, name, {})
+    except NoFormula as failure:
+        # The first has fixed sizes; the second, by design, only fits every sixteenth.
+        assert "is always" in str(failure) or name == "unet"
+        return None
+
+
+def pytest_generate_tests(metafunc):
+    """`targets` are the shipped networks of one file, or one of all with `--exhaustive`."""
+    if "targets" in metafunc.fixturenames:
+        files = {}
+        for target, path in shipped_networks().items():
+            key = target if metafunc.config.getoption("--exhaustive") else path.stem
+            files.setdefault((path.parent.name, key), []).append(target)
+        metafunc.parametrize("targets", files.values(), ids=["/".join(key) for key in files])
+
+
+def first_open(targets):
+    return next((found for found in map(shipped, targets) if found is not None), None)
+
+
+def sized(opened, size):
+    """`size` for all open sizes, or the nearest below that is allowed."""
+    return {
+        name: max(size // multiple, 1) * multiple for name, multiple in opened.multiples().items()
+    }
+
+
+def test_formulas_are_the_costs_of_elaborated_networks(targets):
+    """One network of each file, at odd and even sizes, and at those too small for it."""
+    found = first_open(targets)
+    if found is None:
+        return
+    file, name, opened = found
+    formulas = opened.formulas()
+    nodes = opened.report.graph.nodes
+    for size in SIZES:
+        if name.startswith("regnet") and size <= 2:
+            continue  # A stride leaves one pixel one pixel, and so a shortcut needs no projection.
+        values = sized(opened, size)
+        settings = {key: setting_of(key, value) for key, value in values.items()}
+        graph = elaborate(file, name, settings).graph
+        fits = opened.allows(values)
+        assert (graph is not None) == fits, values
+        if graph is None:
+            continue
+        shapes = [tuple(evaluate(each, values) for each in node.type.shape) for node in nodes]
+        assert [node.type.shape for node in graph.nodes] == shapes, values
+        total = cost(graph).total
+        for quantity in QUANTITIES:
+            assert formulas[quantity].at(values) == getattr(total, quantity), (quantity, values)
+
+
+def test_every_symbolic_shape_is_what_numbers_give(targets, exhaustive):
+    """Each layer is typed again for numbers; with `--exhaustive` for all sizes up to 600."""
+    found = first_open(targets)
+    if found is None:
+        return
+    _, _, opened = found
+    nodes = opened.report.graph.nodes
+    sizes = range(1, LARGEST + 1) if exhaustive else (5, 63, 240, 321)
+    for values in {size: sized(opened, size) for size in sizes}.values():
+        if not opened.allows(values):
+            continue
+        known = {}
+        types = []
+        for node in nodes:
+            expected = tuple(
+                known[each] if each in known else known.setdefault(each, evaluate(each, values))
+                for each in node.type.shape
+            )
+            type = node.type._replace(shape=expected)
+            if node.op is not None:
+                type = node.op.infer(*(types[index] for index in node.inputs))
+            assert type.shape == expected, (node.path, values)
+            types.append(type)
+
+
+def test_terms_are_the_polynomial_that_was_multiplied_out(targets):
+    """A formula's terms, multiplied out again, are the total in its normal form."""
+    found = first_open(targets)
+    if found is None:
+        return
+    _, _, opened = found
+    for quantity, formula in opened.formulas().items():
+        total = formula.constant
+        for coefficient, factors in formula.terms:
+            product = coefficient
+            for size, power in factors:
+                product = product * size**power
+            total = total + product
+        assert total == getattr(opened.report.total, quantity)
+
+
+@pytest.mark.parametrize(
+    "target", ["resnet50", "xception", "unet_same", "torchvision/googlenet", "torchvision/swin_t"]
+)
+def test_parts_add_up_to_the_total(target):
+    _, _, opened = shipped(target)
+    values = sized(opened, 320)
+    inside = [layer for layer in opened.report.layers if not layer.auxiliary]
+    for quantity in ("params", "macs", "flops"):
+        parts = sum(part.formulas[quantity].at(values) for part in opened.parts(layers=False))
+        beside = sum(
+            evaluate(getattr(layer, quantity), values)
+            for layer in opened.report.layers
+            if layer.auxiliary
+        )
+        total = sum(evaluate(getattr(layer, quantity), values) for layer in inside)
+        assert parts - beside == total
+
+
+def opened_shipped(target):
+    found = shipped(target)
+    assert found is not None
+    return found[2]
+
+
+def test_resnet50_has_one_term_for_each_size_of_the_image():
+    """By hand: the first convolution is 7·7·3·64 for each pixel of the halved image; layer4 has
+    three blocks of 9·512² + 512·2048 behind 512 filters on 1024, 2048 and 2048 channels, and a
+    shortcut of 1024·2048."""
+    opened = opened_shipped("resnet50")
+    macs = opened.formulas()["macs"]
+    layer4 = 3 * (9 * 512**2 + 512 * 2048) + (1024 + 2048 + 2048) * 512 + 1024 * 2048
+    assert macs.terms[0].coefficient == 7 * 7 * 3 * 64 == 9_408
+    assert macs.terms[-1].coefficient == layer4
+    assert macs.constant == 2048 * 1000
+    assert macs.texts()[:2] == ["9,408 ceil(H/2) ceil(W/2)", "212,992 ceil(H/4) ceil(W/4)"]
+    assert macs.text(compact=True).startswith("9.41 K ceil(H/2) ceil(W/2) + 213 K ceil(H/4)")
+    assert macs.at({"H": 224, "W": 224}) == 3_857_973_248
+
+
+def test_a_named_parameter_that_is_the_input_is_open():
+    formulas = opened_shipped("efficientnet").formulas()
+    assert formulas["macs"].texts()[0] == "3,200 ceil(size/2)^2"
+
+
+def test_parameters_of_dense_layers_follow_the_input():
+    """A dense layer of 5 on what is left of a 3×3 convolution: 2 (H - 2) (W - 2) · 5 + 5."""
+    file = written("conv(2, 3x3) -> flatten -> dense(5)")
+    params = open_network(file, "net", {}).formulas()["params"]
+    assert params.text() == "10 (H - 2) (W - 2) + 61"
+
+
+def test_attention_is_quadratic_in_the_tokens():
+    macs = opened_shipped("torchvision/vit_b_16").formulas()["macs"]
+    assert macs.texts()[0] == f"{2 * 12 * 768:,} (size^2/256 + 1)^2"
+
+
+def test_a_size_that_is_set_is_a_number():
+    file = written("conv(2, 3x3, pad = same)")
+    opened = open_network(file, "net", {"W": setting_of("W", 10)})
+    assert opened.defaults == {"H": 64}
+    assert opened.formulas()["macs"].text() == f"{10 * 2 * 27:,} H"
+
+
+def test_networks_without_open_sizes_have_no_formula():
+    file = program(Source("t.net", "network net {\n  input image[8, 8, 3]\n  conv(2, 3x3)\n}\n"))
+    with pytest.raises(NoFormula, match="always 8×8×3"):
+        open_network(file, "net", {})
+
+
+def test_networks_that_fit_some_sizes_only_have_no_formula():
+    file = written("residual { conv(3, 3x3, stride = 2, pad = same) -> upsample(2) }")
+    with pytest.raises(NoFormula, match="not work with every size that its input allows"):
+        open_network(file, "net", {})
+
+
+def test_sizes_without_a_default_have_no_value_to_show():
+    text = "network net {\n  input image[H, W, 3]\n  conv(2, 3x3, pad = same)\n}\n"
+    opened = open_network(program(Source("t.net", text)), "net", {})
+    assert opened.defaults == {"H": None, "W": None}
+    shown = formulas_text(opened, layers=True, compact=False)
+    assert "54 H W" in shown and " at H" not in shown
+    assert formulas_json(opened)["macs"]["at_default"] is None
+
+
+def test_json_has_the_terms():
+    macs = formulas_json(opened_shipped("resnet50"))["macs"]
+    assert macs["terms"][0] == {
+        "coefficient": 9_408,
+        "factors": [{"size": "ceil(H/2)", "power": 1}, {"size": "ceil(W/2)", "power": 1}],
+    }
+    assert macs["at_default"] == 3_857_973_248
