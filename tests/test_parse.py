@@ -377,9 +377,8 @@ def test_a_file_of_mistakes_ends_at_the_limit():
     assert len(codes_of("network n {\n" + "  relu relu\n" * 1000 + "}")) <= LIMITS.errors
 
 
-DEEP = 500
-LONG = 6_000
-"""About as long as a file may be."""
+DEEP = 20_000
+LONG = 20_000
 
 
 @pytest.mark.parametrize(
@@ -391,8 +390,8 @@ LONG = 6_000
         "let x = [" + "1,\n" * LONG + "1]",
         "network n {\n  relu" + " ->\nrelu" * LONG + "\n}",
         "network n {\n" + "  relu\n" * LONG + "}",
-        'let x = "' + "a" * LONG + '"',
-        "#" * LONG,
+        'let x = "' + "a" * 9_000 + '"',
+        "#" * 9_000,
         "let x = 1\n" * 1000,
     ],
     ids=lambda text: text[:24],
@@ -404,23 +403,23 @@ def test_long_programs_parse(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "let x = " + "(" * DEEP + "1" + ")" * DEEP,
-        "let x = " + "[" * DEEP + "]" * DEEP,
-        "let x = " + "-" * DEEP + "1",
-        "let x = " + "not " * DEEP + "true",
-        "let x = " + "2 ** " * DEEP + "1",
-        "let x = " + "1 if a else " * DEEP + "2",
-        "let x = " + "max(" * DEEP + "1" + ")" * DEEP,
-        "let x = a" + "[0]" * DEEP,
-        "let x = a" + ".b" * DEEP,
-        "network n " + "{ {" * DEEP + "}" * DEEP,
-        "network n {" + "repeat 2 {" * DEEP + "relu" + "}" * (DEEP + 1),
-        "network n { " + "if a { relu } else " * DEEP + "{ relu } }",
-        "network n { " + "concat { | " * DEEP + "relu" + "}" * (DEEP + 1),
-        "(" * DEEP,
-        "network n {" * DEEP,
-        "}" * DEEP,
-        "let x = " + "+" * DEEP,
+        "let x = " + "(\n" * DEEP + "1" + "\n)" * DEEP,
+        "let x = " + "[\n" * DEEP + "\n]" * DEEP,
+        "let x = " + "-\n" * DEEP + "1",
+        "let x = " + "not\n" * DEEP + "true",
+        "let x = " + "2 **\n" * DEEP + "1",
+        "let x = " + "1 if a else\n" * DEEP + "2",
+        "let x = " + "max(\n" * DEEP + "1" + "\n)" * DEEP,
+        "let x = (a" + "[0]\n" * DEEP + ")",
+        "let x = (a" + ".b\n" * DEEP + ")",
+        "network n " + "{ {\n" * DEEP + "\n}" * DEEP,
+        "network n {" + "repeat 2 {\n" * DEEP + "relu" + "\n}" * (DEEP + 1),
+        "network n {\n" + "if a { relu } else\n" * DEEP + "{ relu } }",
+        "network n {\n" + "concat { |\n" * DEEP + "relu" + "\n}" * (DEEP + 1),
+        "(\n" * DEEP,
+        "network n {\n" * DEEP,
+        "}\n" * DEEP,
+        "let x = " + "+\n" * DEEP,
     ],
     ids=lambda text: text[:24],
 )

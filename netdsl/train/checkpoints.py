@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, cast
@@ -51,6 +52,7 @@ class Checkpoints:
         # repeats, with tracebacks, failures that are raised here as RunDamaged.
         logging.getLogger("absl").setLevel(logging.ERROR)
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        _drop_stray_reports()
         self.folder = folder.absolute()
         policy = managers.AnyPreservationPolicy(
             [
@@ -106,7 +108,6 @@ class Checkpoints:
             self._manager.save(step, args=items, metrics=metrics, force=True)
         except (OSError, ValueError) as error:
             # TensorStore reports a full disk as a ValueError.
-            _drop_stray_reports()
             raise RunDamaged(
                 f"the checkpoint of step {step} can't be written: {_reason(error)}"
             ) from error
@@ -139,7 +140,6 @@ class Checkpoints:
             # so that going on compiles one step function instead of two.
             return {item: jax.tree.map(_copy, restored[item]) for item in expected}
         except (OSError, ValueError, KeyError, TypeError) as error:
-            _drop_stray_reports()
             raise RunDamaged(
                 f"the checkpoint {shown} can't be read: {_reason(error)}; "
                 "remove that folder to take the one before"
@@ -187,10 +187,12 @@ def _reason(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+@cache
 def _drop_stray_reports() -> None:
-    """After a failure, keep Python from reporting what TensorStore's other transfers run into.
+    """Keep Python from reporting what TensorStore's other transfers run into after a failure.
 
-    They end later, and find the event loop closed that waited for all of them.
+    They find the event loop closed that waited for all of them. Some do before the failure itself
+    is known here, so this comes before any transfer.
     """
     before = sys.unraisablehook
 
