@@ -6,9 +6,10 @@ from netdsl import syntax
 from netdsl.cost import CostReport, Totals, sum_layers
 from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
 from netdsl.elaborate.builder import Check
-from netdsl.evaluate import Scope, UnknownValue, describe, evaluate, fail, path_parts
+from netdsl.evaluate import evaluate, path_parts
 from netdsl.graph import Graph, Region
 from netdsl.kinds import show_value
+from netdsl.scope import Scope, UnknownValue, describe, fail
 from netdsl.sizes import Expression, UndecidedSize
 from netdsl.source import Span
 

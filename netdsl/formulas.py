@@ -18,12 +18,13 @@ from netdsl.bind import Given
 from netdsl.cost import CostReport, LayerCost, cost
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.elaborate import elaborate, resolve_network
-from netdsl.evaluate import Scope, UnknownValue, truth
+from netdsl.evaluate import truth
 from netdsl.exits import PROGRAM_HAS_ERRORS, Failure
 from netdsl.graph import Graph
 from netdsl.input_sizes import known_multiples
 from netdsl.program import ProgramFile
 from netdsl.report import rows, short
+from netdsl.scope import Scope, UnknownValue
 from netdsl.sizes import Expression, Size, Symbol, UnwieldySize, rises, symbol, symbols
 from netdsl.sizes import evaluate as value_at
 from netdsl.tensor import TensorType

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.evaluate import Scope, describe, evaluate, fail, truth
+from netdsl.evaluate import evaluate, truth
+from netdsl.scope import Scope, describe, fail
 from netdsl.sizes import Expression, Size, symbol
 from netdsl.source import Span
 

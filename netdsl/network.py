@@ -15,12 +15,13 @@ from netdsl.claims import judge
 from netdsl.cost import CostReport, cost
 from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
 from netdsl.elaborate import elaborate, missing_parameters
-from netdsl.evaluate import Scope, UnknownValue, evaluate
+from netdsl.evaluate import evaluate
 from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.graph import Graph
 from netdsl.limits import LIMITS
 from netdsl.parse import parse
 from netdsl.program import Library, ProgramFile, load_program
+from netdsl.scope import Scope, UnknownValue
 from netdsl.sizes import UnwieldySize
 from netdsl.source import Source, Span, decoded, read_source
 

@@ -7,12 +7,13 @@ from typing import TypeAlias
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Fault, Label, LimitFault, did_you_mean, too_many_errors
-from netdsl.evaluate import UNKNOWN, Scope, UnknownValue, evaluate, match_pattern
+from netdsl.evaluate import evaluate, match_pattern
 from netdsl.fuel import Fuel
 from netdsl.limits import LIMITS
 from netdsl.naming import Names, name_body
 from netdsl.ops import OPERATORS
 from netdsl.parse import parse
+from netdsl.scope import UNKNOWN, Scope, UnknownValue
 from netdsl.source import Source, Span, UnreadableSource, read_source
 
 

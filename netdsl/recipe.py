@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, cast
 from netdsl import syntax
 from netdsl.bind import Given, bind
 from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
-from netdsl.evaluate import Scope, UnknownValue, evaluate
+from netdsl.evaluate import evaluate
 from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.kinds import Kind
 from netdsl.parse import parse
 from netdsl.recipe_kinds import Chain, Duration, Option, Selected, Text
+from netdsl.scope import Scope, UnknownValue
 from netdsl.settings import WORDS, Adam, Optimizer, Schedule, Settings
 from netdsl.source import Source, Span
 

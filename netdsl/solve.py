@@ -15,13 +15,14 @@ from netdsl.bind import Given
 from netdsl.cost import CostReport
 from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.elaborate import elaborate, resolve_network
-from netdsl.evaluate import Scope, UnknownValue, evaluate
+from netdsl.evaluate import evaluate
 from netdsl.exits import PROGRAM_HAS_ERRORS, WRONG_USAGE, Failure
 from netdsl.formulas import QUANTITIES, NoFormula, OpenNetwork, open_network
 from netdsl.limits import LIMITS
 from netdsl.network import load_network, setting_of
 from netdsl.parse import parse
 from netdsl.program import ProgramFile
+from netdsl.scope import Scope, UnknownValue
 from netdsl.search import Bound, Outcome, Refused, Search
 from netdsl.source import Source
 

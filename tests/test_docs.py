@@ -9,7 +9,7 @@ import pytest
 
 from netdsl.check import check_file
 from netdsl.claims import MEASURES
-from netdsl.evaluate import FUNCTIONS
+from netdsl.functions import FUNCTIONS
 from netdsl.network import load_file
 from netdsl.reference import diagnostics_page, limits_page, operators_page
 from netdsl.render import render

@@ -16,12 +16,13 @@ from netdsl import syntax
 from netdsl.check import check_file, check_recipes
 from netdsl.codes import CODES
 from netdsl.diagnostics import Fault
-from netdsl.evaluate import Scope, evaluate
+from netdsl.evaluate import evaluate
 from netdsl.limits import LIMITS
 from netdsl.network import load_file
 from netdsl.parse import TABLES, make_tables, parse
 from netdsl.records import Record
 from netdsl.render import render
+from netdsl.scope import Scope
 from netdsl.source import Source, Span
 from netdsl.tensor import Window
 

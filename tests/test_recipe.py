@@ -12,7 +12,6 @@ import pytest
 from netdsl import syntax
 from netdsl.codes import CODES
 from netdsl.diagnostics import Diagnostic
-from netdsl.evaluate import UNKNOWN, Scope
 from netdsl.parameters import Documented
 from netdsl.parse import parse
 from netdsl.preprocess import PREPROCESSING, CenterCrop, Fit, Normalize, Resize, output_size
@@ -24,6 +23,7 @@ from netdsl.recipe import (
     read_recipe,
 )
 from netdsl.recipe_kinds import Duration
+from netdsl.scope import UNKNOWN, Scope
 from netdsl.settings import (
     AUGMENTATIONS,
     LOSSES,

@@ -13,11 +13,12 @@ from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
 from netdsl.elaborate.bodies import Bodies
 from netdsl.elaborate.builder import Check, Place
 from netdsl.elaborate.counting import refuse_too_large
-from netdsl.evaluate import Scope, UnknownValue, evaluate, fail
+from netdsl.evaluate import evaluate
 from netdsl.graph import Graph, Output, Region
 from netdsl.limits import LIMITS
 from netdsl.naming import name_body
 from netdsl.program import ProgramFile
+from netdsl.scope import Scope, UnknownValue, fail
 
 
 class Elaboration(NamedTuple):

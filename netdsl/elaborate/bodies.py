@@ -9,24 +9,13 @@ from netdsl.bind import Given, assign, missing_argument
 from netdsl.diagnostics import Fault, Frame, Label, LimitFault, did_you_mean
 from netdsl.elaborate.builder import Check, Place, check_label
 from netdsl.elaborate.calls import Calls, parameter_names
-from netdsl.evaluate import (
-    UNKNOWN,
-    Scope,
-    Tensor,
-    UnknownValue,
-    describe,
-    evaluate,
-    fail,
-    is_template,
-    match_pattern,
-    path_parts,
-    truth,
-)
+from netdsl.evaluate import evaluate, is_template, match_pattern, path_parts, truth
 from netdsl.fuel import PASS
 from netdsl.graph import Node, Origin, Output, PassNumber
 from netdsl.input_sizes import input_shape
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
+from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
 from netdsl.source import Span
 from netdsl.tensor import TensorType, Window
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from netdsl import syntax
 from netdsl.bind import Given
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, too_many_errors
-from netdsl.evaluate import Scope, Tensor, UnknownValue, fail, is_template, path_parts
+from netdsl.evaluate import is_template, path_parts
 from netdsl.fuel import STATEMENT
 from netdsl.graph import Item, Node, Origin, Output, Region, RegionKind
 from netdsl.infer import infer
@@ -19,6 +19,7 @@ from netdsl.naming import Here, Names
 from netdsl.naming import Label as SiteLabel
 from netdsl.ops.base import Op
 from netdsl.program import Block, ProgramFile
+from netdsl.scope import Scope, Tensor, UnknownValue, fail
 from netdsl.source import Span
 
 # Attributes that Flax gives every module; a layer of that name would hide it.

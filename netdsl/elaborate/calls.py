@@ -6,23 +6,14 @@ from netdsl import syntax
 from netdsl.bind import Given, assign, bind, missing_argument
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, did_you_mean
 from netdsl.elaborate.builder import Builder, Holders, Place
-from netdsl.evaluate import (
-    UNKNOWN,
-    Scope,
-    Tensor,
-    UnknownValue,
-    describe,
-    evaluate,
-    fail,
-    match_pattern,
-    truth,
-)
+from netdsl.evaluate import evaluate, match_pattern, truth
 from netdsl.fuel import CALL
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.ops import OPERATORS, SYNONYMS
 from netdsl.ops.base import Op
 from netdsl.program import Block
+from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
 from netdsl.source import Span
 from netdsl.tensor import Window
 

@@ -11,12 +11,13 @@ import math
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Fault, LimitFault
-from netdsl.evaluate import UNKNOWN, Scope, Tensor, UnknownValue, evaluate, match_pattern
+from netdsl.evaluate import evaluate, match_pattern
 from netdsl.fuel import STATEMENT
 from netdsl.limits import LIMITS
 from netdsl.ops import OPERATORS
 from netdsl.ops.base import Op
 from netdsl.program import Block
+from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue
 from netdsl.source import Span
 from netdsl.tensor import Window
 

@@ -11,10 +11,10 @@ from netdsl.data.dataset import Part, Prepared, split
 from netdsl.data.images import DataError
 from netdsl.data.prepare import preparation
 from netdsl.data.read import read_data
-from netdsl.evaluate import Scope
 from netdsl.model import Model
 from netdsl.recipe import read_override, read_recipe
 from netdsl.recipe_kinds import Option
+from netdsl.scope import Scope
 from netdsl.source import printable
 from netdsl.train.checkpoints import Checkpoints, Weights
 from netdsl.train.classifier import Classifier, Interface, inference
