@@ -14,6 +14,7 @@ from netdsl.tensor import Window
 
 
 def unary(operator: str, value: object, span: Span) -> object:
+    """`-value` and `+value` of numbers and sizes, `not value` of a condition."""
     if operator == "not":
         if isinstance(value, bool):
             return not value

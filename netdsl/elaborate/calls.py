@@ -349,7 +349,11 @@ class Calls(Builder):
 
 
 def _shown(value: object) -> str:
-    return value.name if isinstance(value, (Block, type)) else show_value(value)  # type: ignore[union-attr]
+    if isinstance(value, Block):
+        return value.name
+    if isinstance(value, type) and issubclass(value, Op):
+        return value.name
+    return show_value(value)
 
 
 def parameter_names(target: Block | type[Op]) -> tuple[str, ...]:

@@ -161,8 +161,8 @@ class Parameters:
         shortcut = None if step.shortcut is None else self.filled(step.shortcut)
         adds = tuple(step.adds.values)
         condition = "" if all(each is not False for each in adds) else self.condition(adds)
-        known = [each for each in step.reshapes.values if each is not None]
-        mixed = shortcut is not None and not all(each[0] for each in known)  # type: ignore[index]
+        known = [each for each in step.reshapes.values if isinstance(each, tuple)]
+        mixed = shortcut is not None and not all(each[0] for each in known)
         shortcut_condition = "in.shape != out.shape" if mixed else ""
         return Residual(body, shortcut, None, None, condition, shortcut_condition)
 
@@ -233,15 +233,15 @@ def _factors(values: tuple[object, ...], entering: tuple[object, ...]) -> tuple[
 
 
 def _multiple(values: tuple[object, ...], base: str, these: tuple[object, ...]) -> str:
-    pairs = [(a, b) for a, b in zip(values, these, strict=True) if a is not None]
-    if any(type(b) is not int or type(a) is not int or not b for a, b in pairs):
+    known = [(a, b) for a, b in zip(values, these, strict=True) if a is not None]
+    pairs = [(a, b) for a, b in known if type(a) is int and type(b) is int and b]
+    if len(pairs) < len(known):
         return ""
     a, b = pairs[0]
-    assert isinstance(a, int) and isinstance(b, int)
     if a % b == 0:
         factor = a // b
-        return f"{factor} * {base}" if all(x == factor * y for x, y in pairs) else ""  # type: ignore[operator]  # Integers.
+        return f"{factor} * {base}" if all(x == factor * y for x, y in pairs) else ""
     if b % a == 0:
         factor = b // a
-        return f"{base} // {factor}" if all(x * factor == y for x, y in pairs) else ""  # type: ignore[operator]
+        return f"{base} // {factor}" if all(x * factor == y for x, y in pairs) else ""
     return ""
