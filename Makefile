@@ -27,7 +27,7 @@ test-parity: $(VENV)/parity ## compare all networks with PyTorch's own, which is
 	$(BIN)/python -m pytest -m parity tests/parity
 
 test-sizes: $(VENV)/test ## compare symbolic shapes with numbers for every image up to 600 pixels
-	$(BIN)/python -m pytest --exhaustive -n 2 tests/test_formulas.py
+	$(BIN)/python -m pytest --exhaustive -n 2 tests/test_formulas.py tests/test_every_size.py
 
 check: $(VENV)/test ## run the linters, the type checker and netdsl on its own architectures
 	$(BIN)/ruff check
@@ -36,6 +36,7 @@ check: $(VENV)/test ## run the linters, the type checker and netdsl on its own a
 	$(BIN)/lint-imports
 	$(BIN)/netdsl check architectures
 	$(BIN)/netdsl fmt --check architectures
+	$(BIN)/netdsl lint architectures
 
 fix: $(VENV)/test ## format and mend what the linter can
 	$(BIN)/ruff check --fix
@@ -52,8 +53,8 @@ bench: $(VENV)/test ## measure start-up, checking, compiling and training steps
 	$(BIN)/python -m benchmarks
 
 INPUTS ?= 20000
-fuzz: $(VENV)/test ## take INPUTS=20000 broken programs through all static stages
-	$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+fuzz: $(VENV)/test ## take INPUTS=20000 broken programs through all static stages; LEDGER=FILE goes on
+	$(BIN)/python -m tests.fuzz --inputs $(INPUTS) $(if $(LEDGER),--ledger $(LEDGER))
 
 lock: ## pin the newest versions of all requirements for this Python
 	rm -rf $(VENV)

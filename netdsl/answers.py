@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from netdsl.amounts import size_bytes
 from netdsl.cost import DEFINITIONS
-from netdsl.formulas import Formula, OpenNetwork
-from netdsl.report import LONG, both, shape, size_bytes
+from netdsl.formulas import OpenNetwork
+from netdsl.report import LONG, both, shape
 from netdsl.search import Refused
+from netdsl.size_sets import EVERY
+from netdsl.size_words import region_in_words
 from netdsl.solve import Answer, Trial, show
+from netdsl.terms import Formula
 
 _TITLES = {
     "params": "parameters",
@@ -21,8 +25,11 @@ _WIDTH = max(map(len, _TITLES.values()))
 def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
     """The totals' formulas, one summand a line, then each block's; one line each with `compact`."""
     graph = opened.report.graph
-    values = {name: value for name, value in opened.defaults.items() if value is not None}
-    lines = [f"{graph.name} for any {', '.join(opened.defaults)}", ""]
+    values = opened.at_default()
+    names = ", ".join((*opened.defaults, *opened.parameters))
+    limited = {name: held for name, held in opened.valid.items() if held != EVERY}
+    where = f" where {region_in_words(limited)}" if limited else ""
+    lines = [f"{graph.name} for any {names}{where}", ""]
     for quantity, formula in opened.formulas().items():
         if formula == Formula((), 0):
             continue
@@ -30,13 +37,14 @@ def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
         for number, summand in enumerate(summands):
             title = _TITLES[quantity] if number == 0 else ""
             lines.append(f"{title.ljust(_WIDTH)} {'+' if number else ' '} {summand}")
-        if formula.terms and len(values) == len(opened.defaults):
+        if formula.terms and values is not None:
             value = f"{_amount(quantity, formula.at(values))} at {_assignments(values)}"
             lines.append(f"{'':{_WIDTH}} = {value}")
     if layers:
         lines += ["", *_parts(opened, compact=compact)]
     multiples = {name: each for name, each in opened.multiples().items() if each > 1}
     notes = [f"{name} is a multiple of {each}" for name, each in multiples.items()]
+    notes += [f"{each.name} stays as it is: {each.text()}" for each in opened.kept]
     notes += ["floor rounds down, ceil up; one image, float32"]
     return "\n".join([*lines, "", *notes])
 
@@ -57,13 +65,14 @@ def formulas_json(opened: OpenNetwork) -> dict[str, object]:
 
     The value of a term is its coefficient times the product of its sizes to their powers.
     """
-    values = {name: value for name, value in opened.defaults.items() if value is not None}
-    known = values if len(values) == len(opened.defaults) else None
+    known = opened.at_default()
     graph = opened.report.graph
     return {
         "network": graph.name,
         "input": shape(graph.nodes[0].type),
         "defaults": opened.defaults,
+        "parameters": opened.parameters,
+        "kept": {each.name: each.text() for each in opened.kept},
         "multiples": opened.multiples(),
         **{
             quantity: _formula_json(formula, known)

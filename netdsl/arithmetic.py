@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from netdsl.fuel import Fuel, OpenComparison
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.scope import describe, fail
-from netdsl.sizes import Expression, UndecidedSize, UnwieldySize
+from netdsl.size_sets import decided
+from netdsl.sizes import Expression, Size, UndecidedSize, UnwieldySize
 from netdsl.source import Span
 from netdsl.tensor import Window
 
@@ -123,21 +125,17 @@ _ORDER: dict[str, Callable[..., bool]] = {
 }
 
 
-def compare(operator: str, left: object, right: object, span: Span) -> bool:
-    """A comparison. Symbolic sizes are equal where their normal forms are; an order that depends
-    on the size is an error."""
+def compare(operator: str, left: object, right: object, span: Span, fuel: Fuel) -> bool:
+    """A comparison. Symbolic sizes are equal where their normal forms are, or for all sizes that
+    the input allows; an order that depends on the size is an error."""
     if operator in ("==", "!="):
-        return _equal(left, right, span) == (operator == "==")
+        return _equal(left, right, span, fuel) == (operator == "==")
     if operator in ("in", "not in"):
         if not isinstance(right, (list, tuple, range)):
             fail("operand-type", f"`in` looks into a list, not {describe(right)}", span)
-        found = any(_equal(left, item, span) for item in right)
+        found = any(_equal(left, item, span, fuel) for item in right)
         return found == (operator == "in")
-    numbers = all(
-        isinstance(side, (int, float, Expression)) and not isinstance(side, bool)
-        for side in (left, right)
-    )
-    if not numbers:
+    if not _is_number(left) or not _is_number(right):
         fail(
             "operand-type",
             f"`{operator}` has no meaning between {describe(left)} and {describe(right)}",
@@ -146,18 +144,30 @@ def compare(operator: str, left: object, right: object, span: Span) -> bool:
     try:
         return _ORDER[operator](left, right)
     except UndecidedSize as undecided:
+        if isinstance(left, (int, Expression)) and isinstance(right, (int, Expression)):
+            holds = decided(fuel.allowed, operator, left, right)
+            if holds is not None:
+                return holds
         fail(
             "condition-depends-on-size",
             f"{undecided}",
             span,
-            help="give the input's size a `default` or a `where`, or compare channels instead",
+            help="a `where` behind the input may decide it; or compare channels instead",
         )
     except UnwieldySize as unwieldy:
         fail("number-too-large", f"the sizes are too long to compare: {unwieldy}", span)
 
 
-def _equal(left: object, right: object, span: Span) -> bool:
-    """Lists and tuples compare alike; a size is equal to sizes alone."""
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, Expression)) and not isinstance(value, bool)
+
+
+def _equal(left: object, right: object, span: Span, fuel: Fuel) -> bool:
+    """Lists and tuples compare alike; a size is equal to sizes alone.
+
+    Where sizes differ as formulas, but not for every input, that is noted in `fuel`.
+    """
+    open_pairs: list[tuple[Size, Size]] = []
     pending = [(left, right)]
     compared = 0
     while pending:
@@ -171,5 +181,14 @@ def _equal(left: object, right: object, span: Span) -> bool:
                 return False
             pending.extend(zip(a, b, strict=True))
         elif a != b:
-            return False
-    return True
+            if not isinstance(a, (int, Expression)) or not isinstance(b, (int, Expression)):
+                return False
+            if isinstance(a - b, int):
+                return False
+            open_pairs.append((a, b))
+    answers = [decided(fuel.allowed, "==", a, b) for a, b in open_pairs]
+    if all(answers):
+        return True
+    if False not in answers:
+        fuel.open_comparisons[OpenComparison(span, tuple(open_pairs))] = None
+    return False

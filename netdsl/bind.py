@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
+from netdsl.diagnostics import Diagnostic, Fault, Label, NearNames, did_you_mean
 from netdsl.parameters import Parameter
 from netdsl.source import Span
 
@@ -15,6 +15,16 @@ class Given(NamedTuple):
     name: str | None
     value: object
     span: Span
+
+
+_ENTERING = "what enters is known, and not given"
+_FOREIGN = {
+    "activation": "an activation is a step of its own: `conv(64, 3x3) -> relu`",
+    "in_channels": _ENTERING,
+    "in_features": _ENTERING,
+    "input_shape": "the size of the image stands in `input image[height, width, channels]`",
+}
+"""Arguments of other tools that have no like here, with what to do."""
 
 
 def assign(
@@ -47,7 +57,9 @@ def assign(
                     "unknown-argument",
                     f"`{what}` has no argument `{argument.name}`",
                     argument.span,
-                    help=did_you_mean(argument.name, names) or f"it takes {_listing(names)}",
+                    help=_FOREIGN.get(argument.name)
+                    or did_you_mean(argument.name, names)
+                    or f"it takes {_listing(names) or 'no arguments'}",
                 )
             )
         if name in assigned:
@@ -56,6 +68,9 @@ def assign(
                     "argument-twice",
                     f"`{name}` of `{what}` is given twice",
                     argument.span,
+                    label=""
+                    if argument.name
+                    else f"argument {position + 1} is `{name}` by position",
                     labels=(Label(assigned[name].span, "first here"),),
                 )
             )
@@ -75,7 +90,7 @@ def bind(
     for name, parameter in parameters.items():
         if name not in assigned:
             if parameter.required:
-                raise missing_argument(what, name, parameter.documentation, span)
+                raise missing_argument(what, name, parameter.documentation, span, tuple(parameters))
             values[name] = parameter.default
             continue
         given = assigned[name]
@@ -87,21 +102,37 @@ def bind(
                     "argument-value",
                     f"`{name}` of `{what}` {error}",
                     given.span,
-                    help=f"{name}: {parameter.documentation}",
+                    help=_shadowed(given, parameter) or f"{name}: {parameter.documentation}",
                 )
             ) from None
     return values, {name: given.span for name, given in assigned.items()}
 
 
-def missing_argument(what: str, name: str, documentation: str, span: Span) -> Fault:
+def _shadowed(given: Given, parameter: Parameter) -> str:
+    """Help where a word that the parameter takes is the name of something else here."""
+    word = given.span.text.rpartition("=")[2].strip()
+    if word not in parameter.kind.words:
+        return ""
+    return f'`{word}` is the name of another value here; the word itself is `"{word}"`'
+
+
+def with_choices(diagnostic: Diagnostic, name: str, parameter: Parameter) -> Diagnostic:
+    """An unknown word, with those that the parameter takes where it takes some."""
+    if diagnostic.code != "unknown-name" or not parameter.kind.words:
+        return diagnostic
+    near = did_you_mean(diagnostic.span.text, parameter.kind.words)
+    help = near if isinstance(near, NearNames) else f"`{name}` is {parameter.kind.description}"
+    return diagnostic._replace(help=help)
+
+
+def missing_argument(
+    what: str, name: str, documentation: str, span: Span, names: tuple[str, ...] = ()
+) -> Fault:
+    """A Fault that names the argument, and all `names` where there are more."""
     means = f" ({documentation})" if documentation else ""
-    return Fault(
-        Diagnostic(
-            "missing-argument",
-            f"`{what}` needs the argument `{name}`{means}",
-            span,
-        )
-    )
+    help = f"it takes {_listing(names)}" if len(names) > 1 else ""
+    message = f"`{what}` needs the argument `{name}`{means}"
+    return Fault(Diagnostic("missing-argument", message, span, help=help))
 
 
 def _listing(names: tuple[str, ...]) -> str:

@@ -2,45 +2,96 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.diagnostics import Diagnostic, did_you_mean, too_many_errors
-from netdsl.fuel import too_slow
+from netdsl.budgets import Work
+from netdsl.deadline import within_time
+from netdsl.diagnostics import Diagnostic, LimitFault, did_you_mean, too_many_errors
+from netdsl.every_size import EverySize
 from netdsl.limits import LIMITS
-from netdsl.network import Network, complete_networks, has_errors, load_network, prove_network
+from netdsl.network import Network, complete_networks, has_errors, load_network
 from netdsl.preprocess import output_size
 from netdsl.program import ProgramFile
+from netdsl.proof import prove_network
 from netdsl.recipe import read_recipe
+from netdsl.source import Span
 
 
 class Verdict(NamedTuple):
-    """What checking found in one network; `network` is None where it has an error."""
+    """What checking found in one network; `network` is None where it has an error.
+
+    `sizes` says for which sizes it works, None for an input of fixed sizes or after a mistake.
+    """
 
     name: str
     network: Network | None
     diagnostics: tuple[Diagnostic, ...]
+    sizes: EverySize | None = None
 
 
-def check_file(file: ProgramFile, settings: dict[str, Given]) -> tuple[Verdict, ...]:
-    """Check each network of a file that isn't a template; settings go to those that take them."""
-    started_s = time.monotonic()
+def check_file(
+    file: ProgramFile, settings: dict[str, Given], work: Work | None = None
+) -> tuple[Verdict, ...]:
+    """Check each network of a file that isn't a template; settings go to those that take them.
+
+    A mistake that several networks share is told with the first of them. `work` is as of
+    `load_network`, for all of them together.
+    """
     verdicts: list[Verdict] = []
     found = 0
-    for name in complete_networks(file):
-        place = file.networks[name].name_span
-        stop = None
-        if found >= LIMITS.mistakes:
-            stop = too_many_errors(place)
-        elif time.monotonic() - started_s > LIMITS.seconds:
-            stop = too_slow(place)
-        if stop is not None:
-            return (*verdicts, Verdict(name, None, (stop,)))
-        verdicts.append(check_network(file, name, settings))
-        found += len(verdicts[-1].diagnostics)
-    return tuple(verdicts)
+    with within_time(file.source.span(0, 0)), file.scope.fuel.sharing():
+        for name in complete_networks(file):
+            place = file.networks[name].name_span
+            stop = _unchecked(name, place, verdicts[-1]) if verdicts else None
+            if found >= LIMITS.mistakes:
+                stop = too_many_errors(place)
+            if stop is not None:
+                return (*_once(verdicts), Verdict(name, None, (stop,)))
+            verdicts.append(check_network(file, name, settings, work))
+            found += len(verdicts[-1].diagnostics)
+    return tuple(_once(verdicts))
+
+
+def _once(verdicts: list[Verdict]) -> Iterator[Verdict]:
+    """The verdicts without what another network before has at the same place."""
+    sharing: dict[tuple[str, Span], list[str]] = {}
+    for verdict in verdicts:
+        for each in verdict.diagnostics:
+            names = sharing.setdefault((each.code, each.span), [])
+            if verdict.name not in names:
+                names.append(verdict.name)
+    for verdict in verdicts:
+        kept = []
+        for each in verdict.diagnostics:
+            first, *others = sharing[each.code, each.span]
+            if first == verdict.name:
+                kept.append(_with_networks(each, others) if others else each)
+        yield verdict._replace(diagnostics=tuple(kept))
+
+
+def _with_networks(diagnostic: Diagnostic, names: list[str]) -> Diagnostic:
+    shown = ", ".join(f"`{name}`" for name in names[:_NETWORKS])
+    more = f" and {len(names) - _NETWORKS} more" if len(names) > _NETWORKS else ""
+    note = f"the same is wrong with {shown}{more}"
+    return diagnostic._replace(notes=(*diagnostic.notes, note))
+
+
+_NETWORKS = 4
+"""How many networks are named that share a mistake."""
+
+
+def _unchecked(name: str, place: Span, before: Verdict) -> Diagnostic | None:
+    """Why a network isn't checked: the one before it took all steps, or all time."""
+    for each in before.diagnostics:
+        if each.code in ("too-many-steps", "too-much-time"):
+            left = "steps" if each.code == "too-many-steps" else "time"
+            message = f"`{before.name}` left no {left} to check `{name}` and what follows"
+            help = f"check it by itself: `netdsl check FILE.net:{name}`"
+            return Diagnostic(each.code, message, place, help=help)
+    return None
 
 
 def check_templates(file: ProgramFile) -> tuple[Diagnostic, ...]:
@@ -61,16 +112,29 @@ def check_templates(file: ProgramFile) -> tuple[Diagnostic, ...]:
     )
 
 
-def check_network(file: ProgramFile, name: str, settings: dict[str, Given]) -> Verdict:
+def check_network(
+    file: ProgramFile, name: str, settings: dict[str, Given], work: Work | None = None
+) -> Verdict:
     """Check one network at its default sizes, then for every size that its input allows."""
-    network, diagnostics = load_network(file, name, settings)
+    try:
+        with within_time(file.networks[name].name_span):
+            return _check_network(file, name, settings, work)
+    except LimitFault as fault:
+        return Verdict(name, None, (fault.diagnostic,))
+
+
+def _check_network(
+    file: ProgramFile, name: str, settings: dict[str, Given], work: Work | None
+) -> Verdict:
+    network, diagnostics = load_network(file, name, settings, work=work)
+    sizes = None
     if not has_errors(diagnostics):
         known = {(each.code, each.span) for each in diagnostics}
-        proof = prove_network(file, name, settings)
-        diagnostics += tuple(each for each in proof if (each.code, each.span) not in known)
+        sizes, found = prove_network(file, name, settings, network and network.graph)
+        diagnostics += tuple(each for each in found if (each.code, each.span) not in known)
     if network is not None and not settings:
         diagnostics += check_preprocessing(network)
-    return Verdict(name, None if has_errors(diagnostics) else network, diagnostics)
+    return Verdict(name, None if has_errors(diagnostics) else network, diagnostics, sizes)
 
 
 def check_preprocessing(network: Network) -> tuple[Diagnostic, ...]:

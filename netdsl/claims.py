@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from netdsl import syntax
-from netdsl.cost import CostReport, Totals, sum_layers
-from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
+from netdsl.arithmetic import compare
+from netdsl.budgets import Gap, dominant
+from netdsl.cost import CostReport, Totals, peak_of_one, sum_layers
+from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
 from netdsl.elaborate.builder import Check
-from netdsl.evaluate import evaluate, path_parts
+from netdsl.evaluate import evaluate, path_parts, truth
+from netdsl.figures import (
+    equality,
+    holds_with,
+    is_number,
+    names_in,
+    rounding_of,
+    tolerance_for,
+)
+from netdsl.fuel import Fuel
 from netdsl.graph import Graph, Region
 from netdsl.kinds import show_value
 from netdsl.scope import Scope, UnknownValue, describe, fail
-from netdsl.sizes import Expression, UndecidedSize
-from netdsl.source import Span
+from netdsl.sizes import Expression, Size, UndecidedSize
+
+if TYPE_CHECKING:
+    from netdsl.conventions import Conventions
 
 MEASURES = (
     "params",
@@ -22,35 +37,229 @@ MEASURES = (
     "depth",
     "receptive_field",
     "activation_bytes",
+    "peak_inference_bytes",
+    "peak_training_bytes",
 )
-"""The names that assertions and claims may use beside those in scope."""
+"""The names that assertions and claims may use beside those in scope; the peaks are those of one
+image, and not of a block."""
+
+
+_EXPLAINED = 20
+"""Of how many figures that differ the conventions are looked for; of more the program is wrong."""
+
+_NO_ACCIDENT = 10_000
+"""From here on a number that comes out of one of a hundred conventions was meant."""
+
+
+class Shortfall(NamedTuple):
+    """The comparison `left operator right` that makes a condition false, with what its sides are,
+    and the measures that it is about."""
+
+    left: syntax.Expression
+    right: syntax.Expression
+    gap: Gap
+    measures: tuple[str, ...]
 
 
 def judge(checks: tuple[Check, ...], report: CostReport) -> tuple[Diagnostic, ...]:
     """A diagnostic for each assertion that fails and each claim that differs."""
-    found: list[Diagnostic] = []
-    shapes = _shapes(report.graph)
-    for check in checks:
-        scope = _measured(check, report)
-        statement = check.statement
-        parts: tuple[syntax.Assert | syntax.ClaimEntry, ...] = (
-            statement.entries if isinstance(statement, syntax.Claim) else (statement,)
-        )
-        for part in parts:
-            try:
-                if isinstance(part, syntax.Assert):
-                    _assertion(part, scope)
+    return _Judge(report, checks[0].scope.fuel).all(checks) if checks else ()
+
+
+def shortfall(check: Check, report: CostReport) -> Shortfall | None:
+    """Why an assertion fails, where it is by a comparison of numbers; None where it holds.
+
+    Raises Fault and UnknownValue where its condition has no value.
+    """
+    assert isinstance(check.statement, syntax.Assert)
+    return _shortfall(check.statement.condition, _measured(check, report))
+
+
+def sides(short: Shortfall, check: Check, report: CostReport) -> Gap | None:
+    """The same comparison by another report, whether it holds or not; None where it has no value.
+
+    Raises as `shortfall`.
+    """
+    scope = _measured(check, report)
+    left, right = evaluate(short.left, scope), evaluate(short.right, scope)
+    if not is_number(left) or not is_number(right):
+        return None
+    return short.gap._replace(left=left, right=right)  # type: ignore[arg-type]  # As just tested.
+
+
+class _Judge:
+    """Judges all that a network asserts and claims; what many of them need is computed once."""
+
+    def __init__(self, report: CostReport, fuel: Fuel) -> None:
+        self.report = report
+        self.fuel = fuel
+        self._conventions: Conventions | None = None
+        self.explained = 0
+        self.dominating: dict[tuple[str, tuple[int, int] | None], Label | None] = {}
+
+    def all(self, checks: tuple[Check, ...]) -> tuple[Diagnostic, ...]:
+        found: list[Diagnostic] = []
+        shapes = _shapes(self.report.graph)
+        for check in checks:
+            scope = _measured(check, self.report)
+            statement = check.statement
+            parts: tuple[syntax.Assert | syntax.ClaimEntry, ...] = (
+                statement.entries if isinstance(statement, syntax.Claim) else (statement,)
+            )
+            for part in parts:
+                try:
+                    if isinstance(part, syntax.Assert):
+                        self.assertion(part, scope, check)
+                        continue
+                    assert isinstance(statement, syntax.Claim)
+                    if part.output is not None:
+                        self.output(part, part.output, statement, scope, shapes)
+                    else:
+                        self.measure(part, statement, scope)
+                except Fault as fault:
+                    found.append(fault.diagnostic._replace(trail=check.trail))
+                except (UnknownValue, UndecidedSize):
                     continue
-                assert isinstance(statement, syntax.Claim)
-                if part.output is not None:
-                    _output(part, part.output, statement, scope, report.graph, shapes)
-                else:
-                    _measure(part, statement, scope, report)
-            except Fault as fault:
-                found.append(fault.diagnostic._replace(trail=check.trail))
-            except (UnknownValue, UndecidedSize):
-                continue
-    return tuple(found)
+        return tuple(found)
+
+    @property
+    def conventions(self) -> Conventions:
+        if self._conventions is None:
+            # Imported here because only a failing program pays for it.
+            from netdsl.conventions import Conventions
+
+            self._conventions = Conventions(self.report, self.fuel)
+        return self._conventions
+
+    def dominant(self, measure: str, nodes: tuple[int, int] | None) -> tuple[Label, ...]:
+        key = measure, nodes
+        if key not in self.dominating:
+            self.dominating[key] = dominant(self.report, measure, nodes)
+        label = self.dominating[key]
+        return () if label is None else (label,)
+
+    def assertion(self, statement: syntax.Assert, scope: Scope, check: Check) -> None:
+        if _condition(statement.condition, scope, "an assertion"):
+            return
+        message = f"`{statement.condition.span.text}` is false"
+        if statement.message is not None:
+            text = evaluate(statement.message, scope)
+            if not isinstance(text, str):
+                wrong = f"a message is a text, not {describe(text)}"
+                fail("operand-type", wrong, statement.message.span)
+            message += f": {text}"
+        short = _shortfall(statement.condition, scope)
+        above = short is not None and short.gap.falls
+        raise Fault(
+            Diagnostic(
+                "assertion-failed",
+                message,
+                statement.condition.span,
+                label="" if short is None else short.gap.text(),
+                labels=self.dominant(short.measures[0], check.nodes)
+                if short is not None and above and short.measures
+                else (),
+                notes=_values(statement.condition, scope),
+            )
+        )
+
+    def measure(self, entry: syntax.ClaimEntry, claim: syntax.Claim, scope: Scope) -> None:
+        if entry.within is None:
+            if _condition(entry.condition, scope, "a claim"):
+                return
+        else:
+            left, right = equality(entry, scope)
+            tolerance = evaluate(entry.within, scope)
+            if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)):
+                wrong = f"a tolerance is a number, not {describe(tolerance)}"
+                fail("operand-type", wrong, entry.span)
+            if abs(left - right) <= abs(right) * tolerance / 100:
+                return
+        short = _shortfall(entry.condition, scope)
+        notes = self.explain(entry, scope, short)
+        labels: tuple[Label, ...] = ()
+        if not notes and short is not None and short.measures:
+            labels = self.dominant(short.measures[0], None)
+        raise Fault(
+            Diagnostic(
+                "claim-differs",
+                f'{claim.kind} "{claim.source}" has `{entry.span.text.strip()}`',
+                entry.span,
+                label="" if short is None else short.gap.text(),
+                labels=labels,
+                notes=(*_values(entry.condition, scope), *notes),
+                help="correct the network, or say beside the claim why it differs",
+            )
+        )
+
+    def explain(
+        self, entry: syntax.ClaimEntry, scope: Scope, short: Shortfall | None
+    ) -> tuple[str, ...]:
+        """The conventions under which a claim would hold."""
+        self.explained += 1
+        if self.explained > _EXPLAINED:
+            return ()
+        rounding = rounding_of(entry)
+
+        def holds(values: dict[str, Size]) -> bool:
+            if "params" in values:
+                values = values | {"trainable_params": values["params"]}
+            return holds_with(entry, scope, values, rounding)
+
+        if rounding and holds({}):
+            left, right = equality(entry, scope)
+            if right == 0:  # No share of it is a tolerance.
+                return ()
+            return (f"it would hold if rounded as stated: `within {tolerance_for(left, right)}%`",)
+        exact = not rounding and entry.within is None
+        ways = self.conventions.explain(
+            holds,
+            lambda report: measures(report.total),
+            exact=exact and short is not None and abs(short.gap.right) >= _NO_ACCIDENT,
+        )
+        rounded = ", rounded as stated" if rounding else ""
+        return tuple(f"it would hold {way}{rounded}" for way in ways)
+
+    def output(
+        self,
+        entry: syntax.ClaimEntry,
+        path: syntax.Path,
+        claim: syntax.Claim,
+        scope: Scope,
+        shapes: dict[str, int],
+    ) -> None:
+        graph = self.report.graph
+        name = ".".join(path_parts(path, scope))
+        node = graph.labels.get(name, shapes.get(name))
+        if node is None:
+            known = tuple(dict.fromkeys((*graph.labels, *shapes)))
+            fail(
+                "unknown-label",
+                f"the network has no layer or label `{name}`",
+                path.span,
+                help=did_you_mean(name, known),
+            )
+        expected = evaluate(entry.condition, scope)
+        actual = list(graph.nodes[node].type.shape)
+        if any(isinstance(size, Expression) for size in actual):
+            raise UnknownValue
+        if isinstance(expected, (list, tuple)) and list(expected) == actual:
+            return
+        ways: tuple[str, ...] = ()
+        self.explained += 1
+        if isinstance(expected, (list, tuple)) and self.explained <= _EXPLAINED:
+            ways = self.conventions.of_output(node, list(expected))
+        raise Fault(
+            Diagnostic(
+                "claim-differs",
+                f'{claim.kind} "{claim.source}" has `{entry.span.text.strip()}`',
+                entry.span,
+                notes=(
+                    f"{name} is {show_value(actual)} here",
+                    *(f"it would hold {way}" for way in ways),
+                ),
+            )
+        )
 
 
 def _measured(check: Check, report: CostReport) -> Scope:
@@ -62,7 +271,11 @@ def _measured(check: Check, report: CostReport) -> Scope:
         totals = sum_layers(layers)
         before = report.layers[layers[0].node.inputs[0]].depth if layers else 0
         totals = totals._replace(depth=totals.depth - before)
-    values = measures(totals)
+    values: dict[str, object] = dict(measures(totals))
+    if check.nodes is None and any(name.startswith("peak") for name in _mentioned(check)):
+        peak = peak_of_one(report)
+        values["peak_inference_bytes"] = peak.inference_bytes
+        values["peak_training_bytes"] = peak.training_bytes
     field = report.receptive_field
     if field is None:
         height, width = (*report.graph.nodes[0].type.shape, 1)[:2]
@@ -77,7 +290,15 @@ def _measured(check: Check, report: CostReport) -> Scope:
     return scope
 
 
-def measures(totals: Totals) -> dict[str, object]:
+def _mentioned(check: Check) -> list[str]:
+    """The names that an assertion or claim uses."""
+    statement = check.statement
+    if isinstance(statement, syntax.Assert):
+        return names_in(statement.condition)
+    return [name for entry in statement.entries for name in names_in(entry.condition)]
+
+
+def measures(totals: Totals) -> dict[str, Size]:
     return {
         "params": totals.params,
         "trainable_params": totals.params,
@@ -89,161 +310,49 @@ def measures(totals: Totals) -> dict[str, object]:
     }
 
 
-def _assertion(statement: syntax.Assert, scope: Scope) -> None:
-    value = evaluate(statement.condition, scope)
+def _condition(condition: syntax.Expression, scope: Scope, what: str) -> bool:
+    value = evaluate(condition, scope)
     if not isinstance(value, bool):
-        fail(
-            "condition-not-boolean",
-            f"an assertion must be true or false, not {describe(value)}",
-            statement.condition.span,
-        )
-    if value:
-        return
-    message = f"`{statement.condition.span.text}` is false"
-    if statement.message is not None:
-        text = evaluate(statement.message, scope)
-        if not isinstance(text, str):
-            wrong = f"a message is a text, not {describe(text)}"
-            fail("operand-type", wrong, statement.message.span)
-        message += f": {text}"
-    raise Fault(
-        Diagnostic(
-            "assertion-failed",
-            message,
-            statement.condition.span,
-            notes=_values(statement.condition, scope),
-        )
-    )
+        wrong = f"{what} must be true or false, not {describe(value)}"
+        fail("condition-not-boolean", wrong, condition.span)
+    return value
 
 
-def _measure(
-    entry: syntax.ClaimEntry, claim: syntax.Claim, scope: Scope, report: CostReport
-) -> None:
-    if entry.within is None:
-        value = evaluate(entry.condition, scope)
-        if not isinstance(value, bool):
-            fail(
-                "condition-not-boolean",
-                f"a claim must be true or false, not {describe(value)}",
-                entry.condition.span,
+def _shortfall(condition: syntax.Expression, scope: Scope) -> Shortfall | None:
+    """The first comparison of numbers that keeps a condition from being true."""
+    if isinstance(condition, syntax.Binary) and condition.operator in ("and", "or"):
+        for side in (condition.left, condition.right):
+            if not truth(side, scope):
+                return _shortfall(side, scope)
+    if not isinstance(condition, syntax.Comparison):
+        return None
+    before, left = evaluate(condition.left, scope), condition.left
+    for operator, right in condition.rest:
+        following = evaluate(right, scope)
+        if not compare(operator, before, following, condition.span, scope.fuel):
+            if operator.endswith("in") or not is_number(before) or not is_number(following):
+                return None
+            names = dict.fromkeys((*names_in(left), *names_in(right)))
+            return Shortfall(
+                left,
+                right,
+                Gap(before, operator, following),  # type: ignore[arg-type]  # As just tested.
+                tuple(name for name in names if name in scope.names),
             )
-        if value:
-            return
-    else:
-        left, right = _equality(entry, scope)
-        tolerance = evaluate(entry.within, scope)
-        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)):
-            fail("operand-type", f"a tolerance is a number, not {describe(tolerance)}", entry.span)
-        if abs(left - right) <= abs(right) * tolerance / 100:
-            return
-    raise Fault(
-        Diagnostic(
-            "claim-differs",
-            f'{claim.kind} "{claim.source}" has `{entry.span.text.strip()}`',
-            entry.span,
-            notes=(*_values(entry.condition, scope), *_conventions(entry, scope, report)),
-            help="correct the network, or say beside the claim why it differs",
-        )
-    )
-
-
-def _equality(entry: syntax.ClaimEntry, scope: Scope) -> tuple[float, float]:
-    condition = entry.condition
-    if isinstance(condition, syntax.Comparison) and len(condition.rest) == 1:
-        operator, right = condition.rest[0]
-        if operator == "==":
-            sides = evaluate(condition.left, scope), evaluate(right, scope)
-            if any(isinstance(side, Expression) for side in sides):
-                raise UnknownValue  # Depends on the input's size: nothing to compare yet.
-            if all(isinstance(side, (int, float)) for side in sides):
-                return sides  # type: ignore[return-value]  # Both are numbers, as just tested.
-    fail(
-        "claim-form",
-        "`within` needs an equality of two numbers, such as `params == 25.6M within 1%`",
-        entry.span,
-    )
-
-
-def _output(
-    entry: syntax.ClaimEntry,
-    path: syntax.Path,
-    claim: syntax.Claim,
-    scope: Scope,
-    graph: Graph,
-    shapes: dict[str, int],
-) -> None:
-    name = ".".join(path_parts(path, scope))
-    node = graph.labels.get(name, shapes.get(name))
-    if node is None:
-        known = tuple(dict.fromkeys((*graph.labels, *shapes)))
-        fail(
-            "unknown-label",
-            f"the network has no layer or label `{name}`",
-            path.span,
-            help=did_you_mean(name, known),
-        )
-    expected = evaluate(entry.condition, scope)
-    actual = list(graph.nodes[node].type.shape)
-    if any(isinstance(size, Expression) for size in actual):
-        raise UnknownValue
-    if not isinstance(expected, (list, tuple)) or list(expected) != actual:
-        raise Fault(
-            Diagnostic(
-                "claim-differs",
-                f'{claim.kind} "{claim.source}" has `{entry.span.text.strip()}`',
-                entry.span,
-                notes=(f"{name} is {show_value(actual)} here",),
-            )
-        )
-
-
-def _conventions(entry: syntax.ClaimEntry, scope: Scope, report: CostReport) -> tuple[str, ...]:
-    """The other ways of counting under which a claim would hold."""
-    total, trained = report.total, report.trained
-    ways = {
-        "if a multiply-add counts as two operations": {"macs": 2 * total.macs},
-        "if all floating-point operations are counted, not only MACs": {"macs": total.flops},
-        "if FLOPs are read as multiply-adds": {"flops": total.macs},
-        "if batch norm's running statistics are counted": {"params": total.params + total.buffers},
-        "if the side branches are counted": {"params": trained.params, "macs": trained.macs},
-    }
-    notes = []
-    for way, values in ways.items():
-        changed = Scope(scope, "branch")
-        changed.names.update({name: value for name, value in values.items() if name in scope.names})
-        try:
-            if entry.within is None:
-                holds = evaluate(entry.condition, changed) is True
-            else:
-                left, right = _equality(entry, changed)
-                tolerance = evaluate(entry.within, changed)
-                assert isinstance(tolerance, (int, float)), "the parser takes numbers alone"
-                holds = abs(left - right) <= abs(right) * tolerance / 100
-        except (Fault, UnknownValue):
-            continue
-        if holds:
-            notes.append(f"it would hold {way}")
-    return tuple(notes)
+        before, left = following, right
+    return None
 
 
 def _values(expression: syntax.Expression, scope: Scope) -> tuple[str, ...]:
     """The measures that an expression uses, with their values."""
     shown = []
-    for name in _names(expression):
+    for name in names_in(expression):
         value = scope.names.get(name)
         if isinstance(value, int):
             shown.append(f"{name} is {value:,}")
         elif value is not None:
             shown.append(f"{name} is {value}")
     return tuple(dict.fromkeys(shown))
-
-
-def _names(expression: object) -> list[str]:
-    if isinstance(expression, syntax.Name):
-        return [expression.name]
-    if isinstance(expression, tuple) and not isinstance(expression, Span):
-        return [name for part in expression for name in _names(part)]
-    return []
 
 
 def _shapes(graph: Graph) -> dict[str, int]:

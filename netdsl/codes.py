@@ -105,3 +105,37 @@ CODES: dict[str, str] = {
     "unknown-setting": "a recipe has no setting of this name",
     "warmup-too-long": "the warm-up takes the whole run",
 }
+
+RULES: dict[str, str] = {
+    # comments
+    "allow-form": "a comment allows a rule that is none, or gives no reason",
+    "unused-allow": "a comment allows a rule that finds nothing there",
+    # names
+    "unused-import": "an imported name is not used",
+    "unused-let": "a value has a name that nothing reads",
+    "unused-variable": "a loop does not use its variable",
+    "unused-parameter": "a block or network does not use a parameter",
+    "unused-block": "nothing calls a block",
+    "unused-default": "a default is given for an operator that does not follow",
+    # windows
+    "unread-pixels": "windows are smaller than their step, and nothing else reads what they skip",
+    "unread-border": "no window reaches the last rows or columns",
+    "padding-differs": "`pad = same` pads one side more than the other, as PyTorch never does",
+    "padding-in-mean": "a mean over padding does not say whether the padding counts",
+    # what follows what
+    "bias-before-norm": "a bias is subtracted again by the batch norm behind it",
+    "dropout-before-norm": "a batch norm behind dropout keeps the variance of training",
+    "repeated-activation": "an activation comes right behind another",
+    "repeated-norm": "a norm comes right behind another",
+    "repeated-linear": "two linear layers in a row could be one",
+    "no-effect": "a layer never changes a value",
+    # ends
+    "activation-before-sum": "a residual's body ends in a rectifier, and can only add",
+    "missing-last-norm": "residuals begin with a norm, and the last sum has none behind it",
+    "wrong-end": "a network ends in what its loss applies to the logits, or must not meet there",
+    "unnamed-output": "a value that nothing reads is an output without a name",
+}
+"""What each rule of `netdsl lint` finds; `netdsl.lint` has the rules."""
+
+MEANINGS: dict[str, str] = CODES | RULES
+"""All that `netdsl explain` has a line for, and mostly a page."""

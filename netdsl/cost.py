@@ -5,7 +5,7 @@ Everything is linear in the number of nodes, and symbolic where sizes are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from netdsl.graph import Graph, Node
@@ -130,7 +130,7 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
         total,
         auxiliary,
         trained,
-        weights_bytes + _peak_alive(graph, layers) * batch,
+        weights_bytes + _peak_alive(graph, layers)[0] * batch,
         (4 * trained.params + trained.buffers) * BYTES_PER_ELEMENT + kept_bytes,
         *seen[last],
     )
@@ -185,8 +185,34 @@ def _see(
     return Window(*seen), Window(*steps)
 
 
-def _peak_alive(graph: Graph, layers: list[LayerCost]) -> Size:
-    """The largest number of bytes alive while inference runs node by node, for one image."""
+class Peak(NamedTuple):
+    """Memory for one image. `node` is the first at which most values are alive."""
+
+    inference_bytes: Size
+    training_bytes: Size
+    weights_bytes: Size
+    alive_bytes: Size
+    node: Node
+
+
+def peak_of_one(report: CostReport) -> Peak:
+    """The peaks of memory as in the report, but for a batch of one image."""
+    total, trained = report.total, report.trained
+    weights_bytes = (total.params + total.buffers) * BYTES_PER_ELEMENT
+    alive_bytes, node = _peak_alive(report.graph, report.layers)
+    kept_bytes = (4 * trained.params + trained.buffers) * BYTES_PER_ELEMENT
+    return Peak(
+        weights_bytes + alive_bytes,
+        kept_bytes + trained.activation_bytes,
+        weights_bytes,
+        alive_bytes,
+        report.graph.nodes[node],
+    )
+
+
+def _peak_alive(graph: Graph, layers: Sequence[LayerCost]) -> tuple[Size, int]:
+    """The largest number of bytes alive while inference runs node by node, for one image; and the
+    first node that it is reached at."""
     last_use: dict[int, int] = {}
     for layer in layers:
         if not layer.auxiliary:
@@ -200,14 +226,17 @@ def _peak_alive(graph: Graph, layers: list[LayerCost]) -> Size:
         ending.setdefault(last, []).append(index)
     alive: Size = 0
     peak: Size = 0
+    place = 0
     for layer in layers:
         if layer.auxiliary:
             continue
         alive = alive + layer.output_bytes
-        peak = larger(peak, alive)
+        higher = larger(peak, alive)
+        if higher != peak:
+            peak, place = higher, layer.node.number
         for index in ending.get(layer.node.number, ()):
             alive = alive - layers[index].output_bytes
-    return peak
+    return peak, place
 
 
 def larger(left: Size, right: Size) -> Size:

@@ -23,7 +23,9 @@ class Frame(NamedTuple):
 
     span: Span
     text: str
-    """Such as `bottleneck(width = 64, stride = 1), iteration 2 of 3`."""
+    """Such as `bottleneck(width = 64, stride = 1)`, or which pass of a loop."""
+    definition: Span | None = None
+    """The name of the block where it is declared; None for a loop."""
 
 
 class Edit(NamedTuple):
@@ -80,8 +82,8 @@ class LimitFault(Fault):
 class NearNames(str):
     """A help text about `word`, which is no known name, with the `names` that it may stand for.
 
-    `certain` says that the first of them is the only known name at one edit from the word, and
-    that more than a number differs: `stage2` is no misspelt `stage1`.
+    `certain` says that the first of them is the only known name at one edit from the word, of three
+    letters or more, and that more than a number differs: `stage2` is no misspelt `stage1`.
     """
 
     word: str
@@ -118,12 +120,15 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
     # What begins alike may be an abbreviation; the rest must be nearer to be meant.
     near = [each for each in get_close_matches(name, known, n=3) if each[:1] == name[:1]]
     near += get_close_matches(name, known, n=1, cutoff=0.7)
+    alike = [each for each in dict.fromkeys(known) if _squashed(each) == _squashed(name)]
+    near = [*alike, *near]
     if near:
         help = NearNames(f"did you mean `{near[0]}`?")
         help.word = name
         help.names = tuple(dict.fromkeys(near))
         one_off = [each for each in dict.fromkeys(known) if one_edit(name, each)]
-        help.certain = one_off == near[:1] and _letters(name) != _letters(near[0])
+        alone = len(name) > 2 and (one_off == near[:1] or alike == near[:1])
+        help.certain = alone and _letters(name) != _letters(near[0])
         return help
     if 0 < len(known) <= 12:
         return "known here: " + ", ".join(f"`{each}`" for each in sorted(known))
@@ -143,6 +148,11 @@ def one_edit(a: str, b: str) -> bool:
     a, b = a[start:], b[start:]
     swapped = len(a) == len(b) > 1 and a[0] == b[1] and a[1] == b[0] and a[2:] == b[2:]
     return swapped or a[1:] == b[1:] or a[1:] == b or a == b[1:]
+
+
+def _squashed(name: str) -> str:
+    """A name without what other tools write otherwise: `CrossEntropy` for `cross_entropy`."""
+    return name.replace("_", "").lower()
 
 
 def _letters(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from netdsl import syntax
 from netdsl.arithmetic import bounded, calculate, compare, unary
-from netdsl.diagnostics import Label, did_you_mean
+from netdsl.diagnostics import Label, NearNames, did_you_mean
 from netdsl.functions import FUNCTIONS, reason_of
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
@@ -45,7 +45,7 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
             for operator, right in rest:
                 following = evaluate(right, scope)
                 scope.fuel.spend(2 * (_length(before) + _length(following)), span)
-                if not compare(operator, before, following, span):
+                if not compare(operator, before, following, span, scope.fuel):
                     return False
                 before = following
             return True
@@ -137,7 +137,12 @@ def _name(name: str, span: Span, scope: Scope) -> object:
     if name in ("in", "out"):
         what = "enters these braces" if name == "in" else "leaves the body"
         fail("no-value", f"nothing {what} here, so `{name}` has no meaning", span)
-    help = did_you_mean(name, tuple(dict.fromkeys([*scope.visible(), *WORDS, *OPERATORS])))
+    if scope.is_lost(name):
+        raise UnknownValue
+    visible = tuple(dict.fromkeys(scope.visible()))
+    help = did_you_mean(name, visible)
+    if not isinstance(help, NearNames):
+        help = did_you_mean(name, (*visible, *WORDS, *OPERATORS, "true", "false"))
     fail("unknown-name", f"there is no `{name}` here", span, help=help)
 
 

@@ -10,6 +10,8 @@ OUR_MISTAKE = 70
 """EX_SOFTWARE of sysexits.h."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells count."""
+TERMINATED = 143
+"""128 + SIGTERM."""
 OUTPUT_CLOSED = 141
 """128 + SIGPIPE: whoever read our output, such as `head`, had enough."""
 

@@ -31,6 +31,7 @@ _NAMED = {
 }
 _CLOSING = frozenset((")", "]", "}"))
 
+ELSE_IF = "write `else if`"
 _WORDS = {
     "def": "a piece to reuse is a `block`, an entry point a `network`",
     "fn": "a piece to reuse is a `block`, an entry point a `network`",
@@ -40,11 +41,17 @@ _WORDS = {
     "model": "an entry point is a `network`",
     "from": "an import is written `import NAME from FILE`",
     "return": "a body's last value is its result, without a word before it",
-    "elif": "write `else if`",
+    "elif": ELSE_IF,
+    "elseif": ELSE_IF,
+    "elsif": ELSE_IF,
     "while": "write `repeat`: every loop has an end that is known",
     "lambda": "there are no functions of one's own; a piece to reuse is a `block`",
 }
 """Words of other languages, with what to write here."""
+
+COMMA = "a comma separates values"
+
+_NUMBERS = frozenset(("INT", "FLOAT", "SIZE", "SCALE"))
 
 _SHOWN = 40
 """How many characters of a token a message shows."""
@@ -54,6 +61,11 @@ _BEGINNINGS = (
     *("network", "recipe", "repeat", "residual"),
 )
 """Words that begin a statement or declaration."""
+
+
+def missing_comma(word: str) -> str:
+    """The help where an argument's name is read as the unit of the number before it."""
+    return f"a comma is missing before `{word}`"
 
 
 def unexpected(
@@ -123,6 +135,9 @@ def _expected(accepted: set[str]) -> str:
 def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source: Source) -> str:
     text = str(token)
     before = recent[1]
+    habit = _habit(token, recent, accepted, source)
+    if habit:
+        return habit
     foreign = source.text[token.start_pos or 0 :][:2]
     if foreign in MEANT and foreign not in accepted and token.type not in ("NAME", "STRING"):
         return MEANT[foreign]
@@ -134,13 +149,29 @@ def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source:
         return "a space before `{` begins a body; without one it is part of a name"
     if text in ("=", ":") and {"from", "INT"} <= accepted:
         return f"a setting has no `{text}`: `{before} VALUE`"
+    if text == "=" and "," in accepted and before.type == "NAME" and recent[0].type in _NUMBERS:
+        return missing_comma(str(before))
+    if text == ":" and before.type not in ("NAME", "NEWLINE") and before.isidentifier():
+        return f"`{before}` is a word of the language; choose another label"
+    if text == ":" and "," in accepted and before.type == "NAME" and recent[0] in (",", "("):
+        return f"an argument is given by name as `{before} = …`"
+    if token.type == "STRING" and before == "claim":
+        return 'a claim says what kind of source it is: `claim paper "…" { … }`'
+    if text == "else" and "->" in accepted:
+        return "`else` follows the `}` of its `if`"
+    if text == "(" and accepted == {"["}:
+        return "sizes stand in brackets: `[height, width, channels]`"
     if text == "=" and "==" in accepted:
         return "`==` compares"
     if text == "=" and {"->", ":"} <= accepted:
         return f"a value is named with `let {before} = …`, a layer with `{before}: …`"
     following = source.text[token.end_pos or 0 :][:_SHOWN].lstrip()
     if "{" in accepted and following.startswith("{") and text.isspace():
-        return "`{` stands on the line of what it belongs to"
+        return ON_ONE_LINE
+    if accepted == {",", "from"}:
+        return "an import is written `import NAME from FILE`"
+    if accepted == {"(", "=", "{"}:
+        return "`{` begins the body, on this line"
     if text == ":" and "{" in accepted:
         return "a body stands in braces: `{ … }`"
     if token.type == "STRING" and "let" in accepted:
@@ -160,6 +191,47 @@ def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source:
     return near or _joined(token, recent, accepted)
 
 
+def _habit(token: Token, recent: tuple[Token, Token], accepted: set[str], source: Source) -> str:
+    """What other languages write so; "" where nothing of theirs is known."""
+    text, before = str(token), recent[1]
+    following = source.text[token.end_pos or 0 :][:_SHOWN].lstrip()
+    if text == "for" and "," in accepted:
+        return "a list is written out, or made with `+` and `*`: `[64] * 3 + [128]`"
+    if token.type == "NAME" and {"network", "block"} <= accepted and following[:1] in ("{", "("):
+        return f"a network is declared as `network {text} {{ … }}`, a piece to reuse as a `block`"
+    if text == "{" and before == "repeat":
+        return "`repeat` needs to know how often: `repeat 3 { … }`"
+    if text == "{" and "INT" in accepted:
+        return "there are no dictionaries; a list has its elements in `[ ]`"
+    if text in ("(", "->") and before == "residual":
+        return "a residual's body stands in braces: `residual { … }`"
+    if text == "(" and recent[0] == "." and ":" in accepted:
+        return "`->` joins layers: `conv(8, 3x3) -> relu`"
+    if text == "|" and "->" in accepted:
+        return PIPE
+    if text == "-" and following.startswith(">"):
+        return SPLIT_ARROW
+    if text == "-" and {"(", "="} <= accepted:
+        return "a name is made of letters, digits and `_`"
+    if text in ("+", "-", "*") and following.startswith("=") and "->" in accepted:
+        return "a name keeps its value; `repeat 3 as i { … }` counts its passes in `i`"
+    if text == "," and accepted == {"in"}:
+        return NAMES_TOGETHER
+    if (
+        text == "="
+        and recent[0] == "("
+        and "for" in source.line(source.line_column(token.start_pos or 0)[0]).split("(")[0]
+    ):
+        return "a loop is written `for x in xs { … }` or `repeat 3 as i { … }`"
+    return ""
+
+
+ON_ONE_LINE = "`{` stands on the line of what it belongs to"
+PIPE = "`->` joins layers; `|` begins a branch, inside of `concat { … }`"
+SPLIT_ARROW = "write `->`, without a space"
+NAMES_TOGETHER = "several names stand in parentheses: `for (a, b) in pairs { … }`"
+
+
 def _joined(token: Token, recent: tuple[Token, Token], accepted: set[str]) -> str:
     """A way out where one value or layer follows another."""
     text = str(token)
@@ -168,7 +240,7 @@ def _joined(token: Token, recent: tuple[Token, Token], accepted: set[str]) -> st
     if value and "," in accepted:
         if before.type == "NAME" and recent[0] in (",", "(") and token.type != "NAME":
             return f"an argument is given by name as `{before} = {_shortened(token)}`"
-        return "a comma separates values"
+        return COMMA
     if "->" in accepted and token.type == "NAME":
         return "`->` joins layers"
     if value and "(" in accepted and before.type == "NAME":

@@ -34,12 +34,14 @@ _CHARACTERS = 200_000
 """Of a long program fewer attempts are made, so that their texts together have this length."""
 _FIXES_EACH = 3
 # What these change has effects anywhere.
-_FAR_REACHING = frozenset(("unclosed-bracket", "unopened-bracket", *fixes_of_shapes.CODES))
+_FAR_REACHING = frozenset(
+    ("unclosed-bracket", "unopened-bracket", "assertion-failed", *fixes_of_shapes.CODES)
+)
 
 # Begin the codes of what depends on whether a value is an image, not on its sizes.
 _OF_RANK = ("needs-", "unknown-")
 # What has candidates only where the syntax tree says what stands around.
-_WITH_TREE = frozenset(("unknown-layer", *fixes_of_shapes.CODES))
+_WITH_TREE = frozenset(("argument-value", "unknown-layer", *fixes_of_shapes.CODES))
 
 
 class OverlappingEdits(ValueError):
@@ -102,7 +104,8 @@ def propose(
     all_tried = True
     for diagnostic in diagnostics:
         key = diagnostic.code, diagnostic.span
-        if key in found or diagnostic.span.source is not source:
+        ready = [fix for fix in diagnostic.fixes if _lies_in(fix, source)]
+        if key in found or (diagnostic.span.source is not source and not ready):
             continue
         if not attempts or time.process_time() > end_s:
             all_tried = False
@@ -110,8 +113,11 @@ def propose(
         fixes: list[Fix] = []
         each = min(attempts, _ATTEMPTS_EACH)
         attempts -= each
-        groups = fixes_of_names.candidates(diagnostic, tree)
-        for group in groups + fixes_of_shapes.candidates(diagnostic, tree):
+        groups = [[fix] for fix in ready]
+        if diagnostic.span.source is source:
+            groups += fixes_of_names.candidates(diagnostic, tree)
+            groups += fixes_of_shapes.candidates(diagnostic, tree)
+        for group in groups:
             for fix in group:
                 late = not each or time.process_time() > end_s
                 if late or len(fixes) == _FIXES_EACH:
@@ -138,14 +144,22 @@ def propose(
     )
 
 
-def repair(source: Source, check: Check, quick: Check | None = None, *, unsafe: bool) -> Repair:
+def repair(
+    source: Source,
+    check: Check,
+    quick: Check | None = None,
+    *,
+    unsafe: bool,
+    advised: Check | None = None,
+) -> Repair:
     """Apply the safe fixes of a program, or with `unsafe` the first of each, round after round.
 
     A fix that would clash with another, or would make an error together with others, waits for the
-    next round.
+    next round. `advised` is a check that finds changes to try besides.
     """
+    find = check if advised is None else advised
     applied: list[tuple[Diagnostic, Fix]] = []
-    diagnostics = propose(source, check(source), check, quick).diagnostics
+    diagnostics = propose(source, find(source), check, quick).diagnostics
     for _ in range(ROUNDS):
         wanted: dict[Edits, tuple[Diagnostic, Fix]] = {}
         for diagnostic in diagnostics:
@@ -157,8 +171,12 @@ def repair(source: Source, check: Check, quick: Check | None = None, *, unsafe: 
         chosen = _together(source, diagnostics, list(wanted.values()), check)
         source = apply_edits(source, [edit for _, fix in chosen for edit in fix.edits])
         applied += chosen
-        diagnostics = propose(source, check(source), check, quick).diagnostics
+        diagnostics = propose(source, find(source), check, quick).diagnostics
     return Repair(source, tuple(applied), diagnostics)
+
+
+def _lies_in(fix: Fix, source: Source) -> bool:
+    return all(edit.span.source is source for edit in fix.edits)
 
 
 def _together(

@@ -12,12 +12,21 @@ from typing import TypeAlias
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, one_edit
+from netdsl.expected import (
+    COMMA,
+    ELSE_IF,
+    NAMES_TOGETHER,
+    ON_ONE_LINE,
+    PIPE,
+    SPLIT_ARROW,
+    missing_comma,
+)
 from netdsl.network import SHIPPED
-from netdsl.ops import OPERATORS, SYNONYMS
+from netdsl.ops import OPERATORS, meant
 from netdsl.program import Library
 from netdsl.records import Record
 from netdsl.source import Span
-from netdsl.tokens import MEANT
+from netdsl.tokens import COMMENT, MEANT
 
 Group: TypeAlias = "list[Fix]"
 """Candidates in the order to try them."""
@@ -25,6 +34,8 @@ Group: TypeAlias = "list[Fix]"
 ARGUMENT_SYNONYMS: dict[str, str] = {
     "filters": "features",
     "kernel_size": "kernel",
+    "learning_rate": "rate",
+    "lr": "rate",
     "num_groups": "groups",
     "num_heads": "heads",
     "out_channels": "filters",
@@ -81,25 +92,37 @@ def _word(span: Span, word: str) -> Span | None:
 
 def _layer(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     name = diagnostic.span.text
-    if name in SYNONYMS:
-        meant = SYNONYMS[name]
+    other = meant(name)
+    if other is not None:
         calls = (each for each in walk(tree) if isinstance(each, syntax.Call))
         call = next((each for each in calls if each.name_span == diagnostic.span), None)
-        safe = call is not None and not _other_order(call)
-        edits = [Edit(diagnostic.span, meant)]
-        known = OPERATORS[meant].parameters
+        edits = [Edit(diagnostic.span, other)]
+        known = OPERATORS[other].parameters
         for argument in () if call is None else call.arguments:
-            name = ARGUMENT_SYNONYMS.get(argument.name or "", "")
-            if name in known and argument.name not in known:
+            word = ARGUMENT_SYNONYMS.get(argument.name or "", "")
+            if word in known and argument.name not in known:
                 span = argument.span
                 end = span.start + len(argument.name or "")
-                edits.append(Edit(span.source.span(span.start, end), name))
+                edits.append(Edit(span.source.span(span.start, end), word))
         shown = ", ".join(f"`{edit.text}`" for edit in edits)
-        yield Fix(f"write {shown}", tuple(edits), safe)
+        doubtful = call is None or _other_order(call)
+        if call is not None and doubtful and name.lower() in _CHANNELS_FIRST:
+            first, second = call.arguments[:2]
+            entering = Edit(first.span.source.span(first.span.start, second.span.start), "")
+            yield Fix(
+                f"write {shown}, without the channels that enter, {first.span.text}",
+                (edits[0], entering, *edits[1:]),
+                False,
+            )
+        yield Fix(f"write {shown}", tuple(edits), not doubtful)
     elif tree is not None and name in Library(None, SHIPPED).shared_blocks():
         place = _import_place(tree)
         line = f"import {name} from std\n"
         yield Fix("import it", (Edit(place, line),), True)
+
+
+# PyTorch's layers that begin with the channels that enter.
+_CHANNELS_FIRST = frozenset(("conv2d", "convtranspose2d", "linear"))
 
 
 def _other_order(call: syntax.Call) -> bool:
@@ -134,6 +157,10 @@ def _argument(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]
 def _sign(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     """A sign of another language whose like we have."""
     span = diagnostic.span
+    if re.fullmatch(r"\d+X\d+", span.text):
+        yield Fix(f"write `{span.text.lower()}`", (Edit(span, span.text.lower()),), True)
+    if len(span.text) > 1 and span.text[0] == span.text[-1] == "'" and '"' not in span.text:
+        yield Fix('write `"`', (Edit(span, f'"{span.text[1:-1]}"'),), True)
     foreign = max(
         (sign for sign in MEANT if span.source.text.startswith(sign, span.start)),
         key=len,
@@ -153,12 +180,56 @@ def _token(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     """A foreign sign; or a misspelt word before the brace that the token stands behind, where it
     was taken for a merge."""
     yield from _sign(diagnostic, tree)
+    yield from _separated(diagnostic)
     source = diagnostic.span.source
     found = re.search(r"(\w+)\s*\{\s*$", source.text[: diagnostic.span.start])
     for word in ("residual", "else", "shortcut", "aux"):
         if found is not None and one_edit(found[1], word):
             span = source.span(found.start(1), found.end(1))
             yield Fix(f"write `{word}`", (Edit(span, word),), True)
+
+
+def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
+    """Commas, brackets and signs of arguments."""
+    span, help = diagnostic.span, diagnostic.help
+    source = span.source
+    before = source.text[: span.start].rstrip()
+    if help == COMMA:
+        # `2 3` may be a 23.
+        safe = not (before[-1:].isdecimal() and span.text[:1].isdecimal())
+        place = source.span(len(before), len(before))
+        yield Fix("put a comma between them", (Edit(place, ","),), safe)
+    word = re.search(r"(\s+)(\w+)$", before)
+    if word is not None and help == missing_comma(word[2]):
+        place = source.span(word.start(), word.start())
+        yield Fix("put a comma between them", (Edit(place, ","),), True)
+    elif span.text == ":" and word is not None and help.startswith("an argument is given by name"):
+        yield Fix("write `=`", (Edit(span, " ="),), True)
+    if help == ELSE_IF:
+        yield Fix("write `else if`", (Edit(span, "else if"),), True)
+    elif help == PIPE:
+        yield Fix("write `->`", (Edit(span, "->"),), False)
+    elif help == SPLIT_ARROW:
+        end = source.text.index(">", span.end) + 1
+        yield Fix("write `->`", (Edit(source.span(span.start, end), "->"),), True)
+    elif help == NAMES_TOGETHER:
+        names = re.search(r"\w+\s*$", source.text[: span.start])
+        rest = re.compile(r"(?:\s*,\s*\w+)+").match(source.text, span.start)
+        if names is not None and rest is not None:
+            whole = source.span(names.start(), rest.end())
+            yield Fix("put them in parentheses", (Edit(whole, f"({whole.text})"),), True)
+    elif help == COMMENT and span.text == "//":
+        yield Fix("write `#`", (Edit(span, "#"),), True)
+    elif help == ON_ONE_LINE:
+        end = source.text.find("{", span.start)
+        if not source.text[span.start : end].strip():
+            yield Fix("put it there", (Edit(source.span(span.start, end), " "),), True)
+    if help.startswith("a setting has no") and span.text in ("=", ":"):
+        yield Fix(f"leave `{span.text}` out", (Edit(span, ""),), True)
+    sizes = re.compile(r"\(([^()\n]*)\)").match(source.text, span.start)
+    if sizes is not None and help.startswith("sizes stand in brackets"):
+        whole = source.span(span.start, sizes.end())
+        yield Fix("write brackets", (Edit(whole, f"[{sizes[1]}]"),), True)
 
 
 def _kind(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
@@ -172,19 +243,61 @@ def _kind(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
 def _close(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     """A bracket that is never closed may be meant to end with its line."""
     span = diagnostic.span
-    closing = {"(": ")", "[": "]", "{": "}"}[span.text[-1]]
+    closing = {"(": ")", "[": "]", "{": "}"}.get(span.text[-1])
+    if closing is None:  # It is closed by another kind.
+        wanted = diagnostic.help[-2:-1]
+        yield Fix(f"write `{wanted}`", (Edit(span, wanted),), False)
+        return
     text = span.source.text
+    for label in diagnostic.labels:
+        before = len(text[: label.span.start].rstrip())
+        if label.text.endswith("is missing before this") and "\n" not in text[span.end : before]:
+            there = span.source.span(before, before)
+            yield Fix(f"close it with `{closing}` there", (Edit(there, closing),), False)
+        if label.text.startswith("perhaps"):
+            yield from _close_by_indentation(label.span)
     end = text.find("\n", span.end)
     line = text[span.end : end if end >= 0 else len(text)]
     place = span.end + len(line.partition("#")[0].rstrip())
-    yield Fix(f"close it with `{closing}`", (Edit(span.source.span(place, place), closing),), False)
+    here = span.source.span(place, place)
+    yield Fix(f"close it with `{closing}`", (Edit(here, closing),), False)
+    around = _left_open(text[text.rfind("\n", 0, span.start) + 1 : place])
+    if len(around) > 1:
+        yield Fix(f"close them with `{around}`", (Edit(here, around),), False)
     if closing == "}":
         place = len(text.rstrip())
         last = Edit(span.source.span(place, place), "\n}")
         yield Fix("close it at the end of the file", (last,), False)
 
 
+def _left_open(line: str) -> str:
+    """What closes the round and square brackets that a line leaves open."""
+    closing = ""
+    for character in line:
+        if character in "([":
+            closing = {"(": ")", "[": "]"}[character] + closing
+        elif character == closing[:1]:
+            closing = closing[1:]
+    return closing
+
+
+def _close_by_indentation(brace: Span) -> Iterator[Fix]:
+    """Braces may be meant to end where lines are indented no deeper than the one with `{`."""
+    source = brace.source
+    first = source.line(brace.line)
+    indentation = first[: len(first) - len(first.lstrip())]
+    for number in range(brace.line + 1, len(source.line_starts) + 1):
+        line = source.line(number)
+        if line.strip() and len(line) - len(line.lstrip()) <= len(indentation):
+            place = source.line_starts[number - 1]
+            edit = Edit(source.span(place, place), f"{indentation}}}\n")
+            yield Fix("close it with `}` where the indentation ends", (edit,), False)
+            return
+
+
 def _remove(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
+    for label in diagnostic.labels:
+        yield Fix(f"remove the `{label.span.text}` before", (Edit(label.span, ""),), False)
     span = diagnostic.span
     yield Fix(f"remove `{span.text}`", (Edit(span, ""),), False)
 
@@ -197,6 +310,49 @@ def _remove_argument(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterat
         yield Fix(f"remove `{span.text}`", (Edit(whole, ""),), False)
 
 
+def _value(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
+    """A word that is hidden by a name, or two arguments in the wrong order."""
+    span = diagnostic.span
+    word = re.search(r"[a-z_]\w*$", span.text)
+    if word is not None and diagnostic.help.startswith(f"`{word[0]}` is the name of another"):
+        place = span.source.span(span.start + word.start(), span.end)
+        yield Fix("put it in quotes", (Edit(place, f'"{word[0]}"'),), False)
+    pair = re.search(r"[\[(](\d+), *(\d+)[\])]$", span.text)
+    if pair is not None:
+        place = span.source.span(span.start + pair.start(), span.end)
+        size = f"{pair[1]}x{pair[2]}"
+        yield Fix(f"write `{size}`", (Edit(place, size),), True)
+    text = re.search(r'"([\w.]+)"$', span.text)
+    if text is not None:
+        place = span.source.span(span.start + text.start(), span.end)
+        yield Fix("leave the quotes out", (Edit(place, text[1]),), False)
+    for call in walk(tree):
+        if not isinstance(call, syntax.Call):
+            continue
+        arguments = [each.span for each in call.arguments if each.name is None]
+        if span not in arguments:
+            continue
+        position = arguments.index(span)
+        for other in arguments[position + 1 : position + 2] + arguments[:position][-1:]:
+            edits = Edit(span, other.text), Edit(other, span.text)
+            yield Fix(f"swap `{span.text}` and `{other.text}`", edits, False)
+
+
+def _count(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
+    """Of a division that comes out even, the one that gives a whole number."""
+    span = diagnostic.span
+    sign = re.search(r"(?<!/)/(?!/)", span.text)
+    if sign is not None:
+        place = span.source.span(span.start + sign.start(), span.start + sign.end())
+        yield Fix("write `//`", (Edit(place, "//"),), diagnostic.message.endswith(".0"))
+
+
+def _range(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
+    span = diagnostic.span
+    if diagnostic.help.startswith("`range("):
+        yield Fix(f"write `range({span.text})`", (Edit(span, f"range({span.text})"),), True)
+
+
 def _escape(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     span = diagnostic.span
     if span.text.startswith("\\"):
@@ -206,6 +362,9 @@ def _escape(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
 
 _KNOWN = {
     "argument-twice": _remove_argument,
+    "argument-value": _value,
+    "loop-values": _range,
+    "repeat-count": _count,
     "unclosed-bracket": _close,
     "unexpected-character": _sign,
     "unexpected-token": _token,

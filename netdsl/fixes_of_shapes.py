@@ -50,12 +50,18 @@ def _numbers(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
     if place is None:
         return []
     number = int(place.text)
+    depthwise: list[Group] = []
+    if diagnostic.span.text.startswith("groups"):
+        argument = diagnostic.span
+        written = Edit(argument, "groups = in.channels")
+        depthwise = [[Fix("let each channel be a group", (written,), False)]]
     below = range(number - 1, max(number - 1 - _NUMBERS, -1), -1)
     above = range(number + 1, number + 1 + _NUMBERS)
-    return [
+    numbered = [
         [Fix(f"write {each}", (Edit(place, str(each)),), False) for each in numbers]
         for numbers in (below, above)
     ]
+    return numbered + depthwise
 
 
 def _literal(span: Span, trail: tuple[Frame, ...], tree: syntax.File) -> Span | None:
@@ -127,6 +133,10 @@ def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
     groups = [list(_padded(places, tree))]
     if residual is not None and residual.shortcut is None:
         groups.append(list(_projected(residual, tree)))
+    if residual is not None and residual.shortcut is not None:
+        groups.append(list(_strided(residual)))
+    if residual is None:
+        groups.append(list(_fitting_sizes(tree)))
     return groups
 
 
@@ -144,20 +154,62 @@ def _padded(places: list[Span], tree: syntax.File) -> Iterator[Fix]:
             None,
         )
         around = place if flow is None else flow.span
-        calls = [
-            each
-            for each in walk(tree)
-            if isinstance(each, syntax.Call)
-            and around.source is each.span.source
-            and around.start <= each.span.start < around.end
-            and each.name in OPERATORS
-            and "pad" in OPERATORS[each.name].parameters
-        ]
+        calls = _with_padding(around, tree)
         edits = [each for each in map(_pad_same, calls) if each is not None]
         for edit in edits:
             yield Fix("pad it so that the size stays", (edit,), False)
         if len(edits) > 1:
             yield Fix("pad these so that the size stays", tuple(edits), False)
+        for call in calls:
+            # A pool without a stride steps by its window.
+            padded = _pad_same(call) if call.name in ("maxpool", "avgpool") else None
+            if padded is not None and all(each.name != "stride" for each in call.arguments):
+                text = padded.text.replace("pad = same", "stride = 1, pad = same")
+                kept = padded._replace(text=text)
+                yield Fix("let it step by 1 and pad it", (kept,), False)
+
+
+def _with_padding(place: Span, tree: syntax.File) -> list[syntax.Call]:
+    """The calls in a place that take a padding; of a block that takes none, those in it."""
+    blocks = {each.name: each for each in tree.declarations if isinstance(each, syntax.Block)}
+    found: list[syntax.Call] = []
+    for call in walk(tree):
+        if not isinstance(call, syntax.Call) or call.span.source is not place.source:
+            continue
+        if not place.start <= call.span.start < place.end:
+            continue
+        block = blocks.get(call.name)
+        if block is not None and all(each.name != "pad" for each in block.parameters):
+            inside = (each for each in walk(block.body) if isinstance(each, syntax.Call))
+            found += [each for each in inside if _takes_padding(each, blocks)]
+        elif _takes_padding(call, blocks):
+            found.append(call)
+    return list(dict.fromkeys(found))
+
+
+def _takes_padding(call: syntax.Call, blocks: dict[str, syntax.Block]) -> bool:
+    if call.name in blocks:
+        return any(each.name == "pad" for each in blocks[call.name].parameters)
+    return call.name in OPERATORS and "pad" in OPERATORS[call.name].parameters
+
+
+def _fitting_sizes(tree: syntax.File) -> Iterator[Fix]:
+    """Heights and widths of the inputs that halve more often without a rest, the nearest first."""
+    inputs = [each for each in walk(tree) if isinstance(each, syntax.Input)]
+    sizes = [size.span for each in inputs for size in each.sizes[:2] if len(each.sizes) == 3]
+    if not sizes or not all(each.text.isdecimal() and len(each.text) < 6 for each in sizes):
+        return
+    for factor in (2, 4, 8, 16, 32, 64):
+        for up in (0, factor - 1):
+            written = [max((int(each.text) + up) // factor, 1) * factor for each in sizes]
+            edits = tuple(
+                Edit(span, str(size))
+                for span, size in zip(sizes, written, strict=True)
+                if span.text != str(size)
+            )
+            if edits:
+                shown = " and ".join(dict.fromkeys(edit.text for edit in edits))
+                yield Fix(f"let the input be {shown} high and wide", edits, False)
 
 
 def _pad_same(call: syntax.Call) -> Edit | None:
@@ -193,6 +245,24 @@ def _projected(residual: syntax.Residual, tree: syntax.File) -> Iterator[Fix]:
             arguments = ", ".join(each for each in ("out.channels", "1x1", stride, pad) if each)
             text = f" shortcut if in.shape != out.shape {{ conv({arguments}){norm} }}"
             yield Fix("project the shortcut where the shape changes", (Edit(place, text),), False)
+
+
+def _strided(residual: syntax.Residual) -> Iterator[Fix]:
+    """The body's stride for the first convolution of a shortcut that has none."""
+    calls = [each for each in walk(residual.body) if isinstance(each, syntax.Call)]
+    named = [
+        argument.value.span.text
+        for call in calls
+        for argument in call.arguments
+        if argument.name == "stride" or argument.value.span.text == "stride"
+    ]
+    for call in walk(residual.shortcut):
+        if isinstance(call, syntax.Call) and call.span.text.endswith(")"):
+            place = call.span.source.span(call.span.end - 1, call.span.end - 1)
+            for stride in dict.fromkeys((*named, *_STRIDES[1:])):
+                edit = Edit(place, f", stride = {stride}")
+                yield Fix("give the shortcut the body's stride", (edit,), False)
+            return
 
 
 CODES: dict[str, Callable[[Diagnostic, syntax.File], list[Group]]] = {

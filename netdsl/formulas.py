@@ -1,4 +1,4 @@
-"""Costs as functions of the input's size, in terms that a reader can take in.
+"""Costs as functions of the input's size and of parameters, in terms that a reader can take in.
 
 A layer's cost is a number for each place of the image, so a network's is a sum of one term for each
 size that the image has on its way: `9,408 ceil(H/2) ceil(W/2) + 212,992 ceil(H/4) ceil(W/4) + …`.
@@ -7,11 +7,10 @@ Multiplied out, as `netdsl.sizes` compares them, the same sums are far longer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from math import lcm
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from netdsl import syntax
 from netdsl.bind import Given
@@ -19,18 +18,18 @@ from netdsl.cost import CostReport, LayerCost, cost
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.elaborate import elaborate, resolve_network
 from netdsl.evaluate import truth
+from netdsl.every_size import Region, decide
 from netdsl.exits import PROGRAM_HAS_ERRORS, Failure
 from netdsl.graph import Graph
 from netdsl.input_sizes import known_multiples
+from netdsl.open_parameters import Kept, Opened, open_parameters
 from netdsl.program import ProgramFile
-from netdsl.report import rows, short
+from netdsl.report import rows
 from netdsl.scope import Scope, UnknownValue
-from netdsl.sizes import Expression, Size, Symbol, UnwieldySize, rises, symbol, symbols
+from netdsl.sizes import Expression, Size, Symbol, UnwieldySize, symbol, symbols
 from netdsl.sizes import evaluate as value_at
 from netdsl.tensor import TensorType
-
-Factors: TypeAlias = "tuple[tuple[Expression, int], ...]"
-"""Sizes with their powers, in the order in which they are printed."""
+from netdsl.terms import Factors, Formula, Term
 
 QUANTITIES = ("params", "buffers", "macs", "flops", "activation_bytes")
 """The totals that are sums over layers, each of which a formula can give."""
@@ -40,46 +39,6 @@ class NoFormula(Failure):
     """The costs can't be given as functions of the input's size."""
 
     exit_code = PROGRAM_HAS_ERRORS
-
-
-class Term(NamedTuple):
-    coefficient: int
-    factors: Factors
-
-
-class Formula(NamedTuple):
-    """A sum of terms, those with the largest sizes first, and a number."""
-
-    terms: tuple[Term, ...]
-    constant: int
-
-    def at(self, values: Mapping[str, int]) -> int:
-        total = self.constant
-        for coefficient, factors in self.terms:
-            for size, power in factors:
-                coefficient *= value_at(size, values) ** power
-            total += coefficient
-        return total
-
-    def rises(self) -> bool:
-        """Whether it surely never falls as sizes grow, where those of the image are above 0."""
-        return all(
-            coefficient >= 0 and all(rises(size) for size, _ in factors)
-            for coefficient, factors in self.terms
-        )
-
-    def texts(self, *, compact: bool = False) -> list[str]:
-        """Each summand; with `compact`, its coefficient rounded to three digits."""
-        found = []
-        for coefficient, factors in self.terms:
-            product = " ".join(_factor(size, power) for size, power in factors)
-            found.append(f"{_number(coefficient, compact)} {product}")
-        if self.constant or not found:
-            found.append(_number(self.constant, compact))
-        return found
-
-    def text(self, *, compact: bool = False) -> str:
-        return " + ".join(self.texts(compact=compact)).replace("+ -", "- ")
 
 
 class Part(NamedTuple):
@@ -92,8 +51,12 @@ class Part(NamedTuple):
 
 
 class OpenNetwork(NamedTuple):
-    """A network whose input's sizes are left open. `defaults` are the sizes by name, with the value
-    that each has unless it is set; None where the program gives none."""
+    """A network whose input's sizes are left open, and some of its parameters.
+
+    `defaults` are the sizes by name, with the value that each has unless it is set; None where the
+    program gives none. `parameters` are those open besides, with their values, and `kept` those
+    that can't be.
+    """
 
     report: CostReport
     defaults: dict[str, int | None]
@@ -102,6 +65,15 @@ class OpenNetwork(NamedTuple):
     scope: Scope
     image_sizes: tuple[Expression, ...]
     """Every open size that a value in the network has; each has to be at least 1."""
+    valid: Region
+    """The open sizes for which the network is proved to work."""
+    parameters: dict[str, int]
+    kept: tuple[Kept, ...]
+
+    def at_default(self) -> dict[str, int] | None:
+        """The value of everything open; None where the program does not give all."""
+        known = {name: value for name, value in self.defaults.items() if value is not None}
+        return known | self.parameters if len(known) == len(self.defaults) else None
 
     def allows(self, values: Mapping[str, int]) -> bool:
         """Whether the input may have these sizes, and every layer has something left of them.
@@ -115,19 +87,20 @@ class OpenNetwork(NamedTuple):
                 return False
         except (Fault, UnknownValue):
             pass  # A condition uses a name of the network's body.
+        if any(values[name] not in held for name, held in self.valid.items()):
+            return False
         return all(value_at(size, values) >= 1 for size in self.image_sizes)
 
     def formulas(self) -> dict[str, Formula]:
         """The totals of the inference graph, by quantity."""
-        return _formulas(
-            [layer for layer in self.report.layers if not layer.auxiliary], self._bases()
-        )
+        layers = [layer for layer in self.report.layers if not layer.auxiliary]
+        return _formulas(layers, self._bases(), frozenset(self.parameters))
 
     def parts(self, *, layers: bool) -> list[Part]:
         """The formulas of every layer, or of the network's own items with blocks summed up."""
-        bases = self._bases()
+        bases, parameters = self._bases(), frozenset(self.parameters)
         return [
-            Part(row.path, row.op, row.output, _formulas(row.layers, bases))
+            Part(row.path, row.op, row.output, _formulas(row.layers, bases, parameters))
             for row in rows(self.report, layers=layers)
         ]
 
@@ -144,10 +117,16 @@ class OpenNetwork(NamedTuple):
         return [base for base in dict.fromkeys(found) if base]
 
 
-def open_network(file: ProgramFile, name: str, settings: dict[str, Given]) -> OpenNetwork:
+def open_network(
+    file: ProgramFile,
+    name: str,
+    settings: dict[str, Given],
+    names: tuple[str, ...] | None = (),
+) -> OpenNetwork:
     """Elaborate and cost a network with every size of its input open that `settings` don't give.
 
-    A parameter that stands for such a size is open too. Raises NoFormula.
+    A parameter that stands for such a size is open too. With `names`, only those sizes are, and
+    those parameters that can be; None opens everything. Raises NoFormula.
     """
     try:
         network, _ = resolve_network(file, name)
@@ -158,6 +137,10 @@ def open_network(file: ProgramFile, name: str, settings: dict[str, Given]) -> Op
         arguments = {} if closed is None else closed.arguments
         conditions = tuple(each.where for each in statements if each.where is not None)
         opened = dict(settings)
+        for size, value in list(defaults.items()):
+            if names and size not in names and value is not None:
+                opened[size] = Given(size, value, network.name_span)
+                del defaults[size]
         for size in defaults:
             if size in arguments:
                 multiple = _multiple(size, conditions, _scope(file, arguments))
@@ -165,15 +148,24 @@ def open_network(file: ProgramFile, name: str, settings: dict[str, Given]) -> Op
         elaboration = elaborate(file, name, opened, symbolic=True)
         if elaboration.graph is None:
             raise NoFormula(_unfit(name, elaboration.diagnostics))
+        verdict = decide(elaboration, {})
+        if verdict is not None and verdict.diagnostics:
+            raise NoFormula(_unfit(name, verdict.diagnostics))
         report = cost(elaboration.graph)
+        further = Opened(report, {}, ())
+        if names != ():
+            further = open_parameters(file, name, opened, report, names)
+            report = further.report
     except Fault as fault:
         raise NoFormula(_unfit(name, (fault.diagnostic,))) from None
     except UnwieldySize:
         raise NoFormula(f"the costs of `{name}` are too long for a formula") from None
-    if not defaults:
+    if not defaults and not further.defaults:
+        kept = "; ".join(f"`{each.name}`: {each.text()}" for each in further.kept)
         raise NoFormula(
             f"the input of `{name}` is always {elaboration.graph.nodes[0].type}, so its costs are "
             "numbers; `input image[H, W, 3] default [224, 224, 3]` leaves its sizes open"
+            + (f". Of its parameters none can be: {kept}" if kept else "")
         )
     given = {key: setting.value for key, setting in settings.items()}
     sizes = (size for node in report.graph.nodes for size in node.type.shape)
@@ -183,6 +175,9 @@ def open_network(file: ProgramFile, name: str, settings: dict[str, Given]) -> Op
         conditions,
         _scope(file, arguments | given),
         tuple(dict.fromkeys(size for size in sizes if isinstance(size, Expression))),
+        {} if verdict is None else verdict.valid,
+        further.defaults,
+        further.kept,
     )
 
 
@@ -222,18 +217,76 @@ def _defaults(
     return found
 
 
-def _formulas(layers: Iterable[LayerCost], bases: list[Factors]) -> dict[str, Formula]:
+def _formulas(
+    layers: Iterable[LayerCost], bases: list[Factors], parameters: frozenset[str]
+) -> dict[str, Formula]:
     layers = list(layers)
+
+    def formula(costs: Iterable[tuple[Size, LayerCost]]) -> Formula:
+        return _formula(costs, bases, parameters)
+
     return {
-        "params": _formula(((each.params, each) for each in layers), bases),
-        "buffers": _formula(((each.buffers, each) for each in layers), bases),
-        "macs": _formula(((each.macs, each) for each in layers), bases),
-        "flops": _formula(((each.flops, each) for each in layers), bases),
-        "activation_bytes": _formula(((each.output_bytes, each) for each in layers), bases),
+        "params": formula((each.params, each) for each in layers),
+        "buffers": formula((each.buffers, each) for each in layers),
+        "macs": formula((each.macs, each) for each in layers),
+        "flops": formula((each.flops, each) for each in layers),
+        "activation_bytes": formula((each.output_bytes, each) for each in layers),
     }
 
 
-def _formula(costs: Iterable[tuple[Size, LayerCost]], bases: list[Factors]) -> Formula:
+def _formula(
+    costs: Iterable[tuple[Size, LayerCost]], bases: list[Factors], parameters: frozenset[str]
+) -> Formula:
+    """The sum of some costs: for each product of parameters, one in terms of the image's sizes."""
+    if not parameters:
+        return _in_sizes(costs, bases)
+    apart: dict[Factors, list[tuple[Size, LayerCost]]] = {}
+    for size, layer in costs:
+        for product, share in _apart(size, parameters).items():
+            apart.setdefault(product, []).append((share, layer))
+    terms: list[Term] = []
+    constant = 0
+    for product, shares in apart.items():
+        formula = _in_sizes(shares, bases)
+        terms += [Term(number, (*product, *factors)) for number, factors in formula.terms]
+        if product and formula.constant:
+            terms.append(Term(formula.constant, product))
+        elif not product:
+            constant = formula.constant
+
+    def order(term: Term) -> tuple[int, int]:
+        """As in sizes alone; of those alike, the higher power of parameters first."""
+        of_sizes = [each for each in term.factors if not _is_made_of(each[0], parameters)]
+        power = sum(power for _, power in term.factors)
+        return _magnitude(Term(1, tuple(of_sizes))), power
+
+    return Formula(tuple(sorted(terms, key=order, reverse=True)), constant)
+
+
+def _is_made_of(size: Expression, names: frozenset[str]) -> bool:
+    return {each.name for each in symbols(size)} <= names
+
+
+# Blocks are repeated, and so are their costs.
+@lru_cache(maxsize=1_000)
+def _apart(size: Size, parameters: frozenset[str]) -> dict[Factors, Size]:
+    """What is multiplied by each product of factors that parameters alone make up."""
+    found: dict[Factors, Size] = {}
+    for monomial, coefficient in size.terms if isinstance(size, Expression) else (((), size),):
+        product: list[tuple[Expression, int]] = []
+        rest: Size = coefficient
+        for atom, power in monomial:
+            factor = Expression({((atom, 1),): 1})
+            if _is_made_of(factor, parameters):
+                product.append((factor, power))
+            else:
+                rest = rest * factor**power
+        key = tuple(product)
+        found[key] = found.get(key, 0) + rest
+    return found
+
+
+def _in_sizes(costs: Iterable[tuple[Size, LayerCost]], bases: list[Factors]) -> Formula:
     collected: dict[Factors, int] = {}  # A number has no factors.
     rest: Size = 0
     for size, layer in costs:
@@ -311,20 +364,3 @@ def _magnitude(term: Term) -> int:
         values = {each.name: 240 * each.multiple for each in symbols(size)}
         product *= value_at(size, values) ** power
     return product
-
-
-def _number(number: int, compact: bool) -> str:
-    if not compact:
-        return f"{number:,}"
-    return f"-{short(-number)}" if number < 0 else short(number)
-
-
-def _factor(size: Expression, power: int) -> str:
-    text = _LONG_NUMBER.sub(lambda match: f"{int(match[0]):,}", str(size))
-    fraction = "/" in text and not text.startswith(("ceil(", "floor("))
-    if len(size.terms) > 1 or fraction or (" " in text and not text.endswith(")")):
-        text = f"({text})"
-    return text if power == 1 else f"{text}^{power}"
-
-
-_LONG_NUMBER = re.compile(r"\d{4,}")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
+from netdsl.deadline import too_slow
 from netdsl.diagnostics import Diagnostic, LimitFault
 from netdsl.limits import LIMITS
+from netdsl.size_sets import SizeSet
+from netdsl.sizes import Size
 from netdsl.source import Span
 
 STATEMENT = 20
@@ -19,31 +25,69 @@ PASS = 60
 _BETWEEN_LOOKS = 10_000
 """Steps between two looks at the clock."""
 
+_TRIED_LAYERS = 12_000
+"""Layers that are costed anew to find what a claim meant: for about 0.2 s."""
+
+_OWN = 100_000
+"""Steps that each network of a file may take before it takes of what all of them share."""
+
+
+class OpenComparison(NamedTuple):
+    """A comparison at `span` that took values for unequal, as they are for sizes in general.
+
+    They are equal where all of the `pairs` are.
+    """
+
+    span: Span
+    pairs: tuple[tuple[Size, Size], ...]
+
 
 class Fuel:
-    """Counts the steps of one elaboration, or of reading the `let`s of a program's files."""
+    """Counts the steps of one elaboration, or of reading the `let`s of a program's files.
+
+    Keeps, too, what is known of open sizes: those that the input allows, by name, and comparisons
+    that went one way for sizes in general though not for all.
+    """
 
     def __init__(self) -> None:
+        self.steps = 0
+        self.shared: int | None = None
+        """What earlier elaborations took beyond their own; None while none share."""
+        self.tried_layers = _TRIED_LAYERS
+        """Layers that may still be costed anew."""
         self.refill()
 
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Let the elaborations that follow take the steps of one, but for what is their own."""
+        self.shared = 0
+        self.refill()
+        try:
+            yield
+        finally:
+            self.shared = None
+            self.refill()
+
     def refill(self) -> None:
+        self.most_steps = LIMITS.steps
+        if self.shared is not None:
+            self.shared += max(0, self.steps - _OWN)
+            self.most_steps = min(LIMITS.steps, max(_OWN, LIMITS.steps - self.shared))
+        else:
+            self.tried_layers = _TRIED_LAYERS
         self.steps = 0
         self.next_look = _BETWEEN_LOOKS
         self.started_s = time.monotonic()
+        self.allowed: dict[str, SizeSet] = {}
+        self.open_comparisons: dict[OpenComparison, None] = {}
 
     def spend(self, steps: int, span: Span) -> None:
         """Count `steps` for what stands at `span`; raises LimitFault when there are no more."""
         self.steps += steps
-        if self.steps > LIMITS.steps:
+        if self.steps > self.most_steps:
             message = f"the program takes more than {LIMITS.steps:,} steps"
             raise LimitFault(Diagnostic("too-many-steps", message, span))
         if self.steps >= self.next_look:
             self.next_look = self.steps + _BETWEEN_LOOKS
             if time.monotonic() - self.started_s > LIMITS.seconds:
                 raise LimitFault(too_slow(span))
-
-
-def too_slow(span: Span) -> Diagnostic:
-    return Diagnostic(
-        "too-much-time", f"checking the program takes more than {LIMITS.seconds} s", span
-    )

@@ -19,7 +19,7 @@ _PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 def workflow_commands(diagnostics: Iterable[Diagnostic]) -> str:
-    """A command for each diagnostic, with its help and how it was reached; "" for none.
+    """A command for each diagnostic, with its labels, its help and how it was reached; "" for none.
 
     Lines and columns count from 1, `endColumn` is behind the last character. GitHub takes columns
     only for what lies on one line.
@@ -38,7 +38,8 @@ def _annotation(diagnostic: Diagnostic) -> str:
     if line == end_line:
         properties["endColumn"] = str(end_column)
     properties["title"] = diagnostic.code
-    message = [diagnostic.message]
+    message = [diagnostic.message, *([diagnostic.label] if diagnostic.label else [])]
+    message += [f"{each.text}, at {each.span}" for each in diagnostic.labels]
     message += [f"in: {frame.text}, at {frame.span}" for frame in diagnostic.trail]
     message += [f"note: {note}" for note in diagnostic.notes]
     if diagnostic.help:

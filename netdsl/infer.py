@@ -51,7 +51,7 @@ def infer(
                 span,
                 labels=labels,
                 notes=(error.note,) if error.note else (),
-                help=error.help,
+                help=error.help or _divisors(error, inputs),
                 trail=origin.trail,
             )
         ) from None
@@ -74,3 +74,21 @@ def infer(
             )
         )
     return type
+
+
+def _divisors(error: OpError, inputs: tuple[TensorType, ...]) -> str:
+    """Which numbers of parts would do, where that is what is wrong."""
+    channels = inputs[0].channels
+    if (
+        error.code != "channels-not-divisible"
+        or not isinstance(channels, int)
+        or channels > 1 << 16
+    ):
+        return ""
+    numbers = [number for number in range(1, channels + 1) if channels % number == 0]
+    shown = ", ".join(map(str, numbers[:_DIVISORS])) + (", …" if len(numbers) > _DIVISORS else "")
+    return f"{channels} can be divided by {shown}"
+
+
+_DIVISORS = 12
+"""How many numbers a help text names."""

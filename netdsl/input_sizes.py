@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 from netdsl import syntax
 from netdsl.bind import Given
 from netdsl.evaluate import evaluate, truth
 from netdsl.scope import Scope, describe, fail
+from netdsl.size_conditions import conjuncts
 from netdsl.sizes import Expression, Size, symbol
 from netdsl.source import Span
 
@@ -26,15 +29,17 @@ def input_shape(
             defaults[0].span.to(defaults[-1].span),
         )
     multiples = known_multiples(statement.where, scope)
+    alike = _equal_names(statement.where)
     shape: list[Size] = []
     for position, size in enumerate(statement.sizes):
         default = None if defaults is None else defaults[position]
         if isinstance(size, syntax.Name) and scope.find(size.name) is None:
-            scope.bind(
-                size.name,
-                _named_size(size, default, settings, multiples, symbolic, scope),
-                size.span,
-            )
+            named = _named_size(size, default, settings, multiples, symbolic, scope)
+            if isinstance(named, Expression):
+                # `where H == W` leaves one unknown.
+                others = (scope.find(other) for other in alike.get(size.name, ()))
+                named = next((each for each in others if isinstance(each, Expression)), named)
+            scope.bind(size.name, named, size.span)
         value = evaluate(size, scope)
         shape.append(value if isinstance(value, Expression) else _whole(value, size.span))
         fixed = not isinstance(size, syntax.Name)
@@ -80,18 +85,26 @@ def _whole(value: object, span: Span) -> int:
     return value
 
 
+def _equal_names(where: syntax.Expression | None) -> dict[str, list[str]]:
+    """The names that `H == W and …` promises to be equal, by either."""
+    equal: dict[str, list[str]] = {}
+    for each in conjuncts(where) if where is not None else ():
+        match each:
+            case syntax.Comparison(syntax.Name(one), (("==", syntax.Name(other)),), _):
+                equal.setdefault(one, []).append(other)
+                equal.setdefault(other, []).append(one)
+    return equal
+
+
 def known_multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, int]:
     """The divisors that `H % 16 == 0 and …` promises, by name."""
     multiples: dict[str, int] = {}
-    pending = [where]
-    while pending:
-        match pending.pop():
-            case syntax.Binary("and", left, right, _):
-                pending += (right, left)
+    for each in conjuncts(where) if where is not None else ():
+        match each:
             case syntax.Comparison(
                 syntax.Binary("%", syntax.Name(name), divisor, _), (("==", syntax.Constant(0)),), _
             ):
                 value = evaluate(divisor, scope)
                 if isinstance(value, int) and value > 0:
-                    multiples[name] = value
+                    multiples[name] = lcm(multiples.get(name, 1), value)
     return multiples

@@ -87,7 +87,8 @@ class Boolean(Kind):
 
     def convert(self, value: object) -> object:
         if not isinstance(value, bool):
-            raise self.reject(value)
+            text = f'the text "{value}"' if isinstance(value, str) else show_value(value)
+            raise ValueError(f"must be {self.description}, not {text}")
         return value
 
 
@@ -138,7 +139,7 @@ class PaddingKind(Kind):
 
     def __init__(self, words: tuple[str, ...] = ("same", "valid")) -> None:
         self.words = words
-        forms = (*words, "a number", "a size such as 1x2")
+        forms = (*words, "a number of at least 0", "a size such as 1x2")
         self.description = f"{', '.join(forms)}, or ((above, below), (left, right))"
 
     def convert(self, value: object) -> Padding:

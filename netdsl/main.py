@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -25,6 +28,7 @@ COMMANDS = {
     "list": "Show operators, diagnostic codes, or what a file declares.",
     "check": "Check programs: syntax, shapes, budgets and claims.",
     "fmt": "Lay programs out in one way.",
+    "lint": "Find what works and is better written otherwise.",
     "cost": "Count parameters, multiplications and memory, layer by layer.",
     "diff": "Say what changed between two networks or versions of a file.",
     "compile": "Write a network as a Flax module.",
@@ -101,9 +105,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _invoke(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
+        with _ended_by_signal():
+            code = _invoke(list(sys.argv[1:] if arguments is None else arguments))
+            sys.stdout.flush()
         return code
+    except _Terminated:
+        return exits.TERMINATED
     except click.UsageError as error:
         _show_usage(error)
         return exits.WRONG_USAGE
@@ -123,7 +130,35 @@ def run(arguments: Sequence[str] | None = None) -> int:
         place = f"`{error.filename}`" if error.filename is not None else "input or output failed"
         return _fail(f"{place}: {error.strerror or error}", exits.INPUT_OUTPUT_FAILED)
     except Exception as error:
+        # Imported here because most commands end before this.
+        from netdsl.diagnostics import LimitFault
+
+        if isinstance(error, LimitFault):
+            message = error.diagnostic.message
+            return _fail(
+                f"{error.diagnostic.span.source.name}: {message}", exits.PROGRAM_HAS_ERRORS
+            )
         return _our_mistake(error)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came. What is written beside its place is removed on the way out."""
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # This is not the main thread.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _invoke(arguments: list[str]) -> int:

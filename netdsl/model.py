@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netdsl.budgets import Work
 from netdsl.cost import CostReport
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.emit import class_name, emit
@@ -132,7 +133,8 @@ def load(target: str | Path | Source, **settings: object) -> Model:
         raise ProgramError(diagnostics)
     name = choose_network(file, wanted)
     given = {key: setting_of(key, value) for key, value in settings.items()}
-    network, diagnostics = load_network(file, name, given)
+    network, diagnostics = load_network(file, name, given, work=Work())
     if network is None:
-        raise ProgramError(diagnostics)
+        # Fixes are left to `netdsl check`, which tries them on the whole file.
+        raise ProgramError(tuple(each._replace(fixes=()) for each in diagnostics))
     return Model(network)

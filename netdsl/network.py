@@ -11,11 +11,14 @@ from typing import NamedTuple
 from netdsl import syntax
 from netdsl.architectures import __file__ as _ARCHITECTURES_FILE
 from netdsl.bind import Given
+from netdsl.budgets import Work
 from netdsl.claims import judge
 from netdsl.cost import CostReport, cost
-from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
+from netdsl.deadline import within_time
+from netdsl.diagnostics import Diagnostic, Fault, LimitFault, did_you_mean
 from netdsl.elaborate import elaborate, missing_parameters
 from netdsl.evaluate import evaluate
+from netdsl.every_size import decide
 from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.graph import Graph
 from netdsl.limits import LIMITS
@@ -177,9 +180,27 @@ def setting_of(name: str, value: object) -> Given:
 
 
 def load_network(
-    file: ProgramFile, name: str, settings: dict[str, Given], *, batch: int = 1
+    file: ProgramFile,
+    name: str,
+    settings: dict[str, Given],
+    *,
+    batch: int = 1,
+    work: Work | None = None,
 ) -> tuple[Network | None, tuple[Diagnostic, ...]]:
-    """Elaborate, cost and judge one network of a file. None where it has an error."""
+    """Elaborate, cost and judge one network of a file. None where it has an error.
+
+    An assertion that fails comes with the change that mends it, as far as `work` lets it be found.
+    """
+    try:
+        with within_time(file.networks[name].name_span):
+            return _load_network(file, name, settings, batch, work)
+    except LimitFault as fault:
+        return None, (fault.diagnostic,)
+
+
+def _load_network(
+    file: ProgramFile, name: str, settings: dict[str, Given], batch: int, work: Work | None
+) -> tuple[Network | None, tuple[Diagnostic, ...]]:
     elaboration = elaborate(file, name, settings)
     diagnostics = elaboration.diagnostics
     if elaboration.graph is None:
@@ -191,19 +212,19 @@ def load_network(
         message = f"the costs are too long to work with: {error}"
         help = "fix the input's size, or give it a `default`"
         return None, (*diagnostics, Diagnostic("number-too-large", message, place, help=help))
+    sizes = decide(elaboration, {})
+    diagnostics += () if sizes is None else sizes.diagnostics
     diagnostics += judge(elaboration.checks, report)
     if any(each.severity == "error" for each in diagnostics):
+        if work is not None and any(each.code == "assertion-failed" for each in diagnostics):
+            # Imported here because only a failing program pays for it.
+            from netdsl.advice import advise
+
+            diagnostics = advise(file, name, settings, elaboration, diagnostics, work)
         return None, diagnostics
     shown = {key: given.span.text for key, given in settings.items()}
     recipes = recipes_for(file, name)
     return Network(name, file, shown, elaboration.graph, report, recipes), diagnostics
-
-
-def prove_network(
-    file: ProgramFile, name: str, settings: dict[str, Given]
-) -> tuple[Diagnostic, ...]:
-    """What is wrong with a network for some sizes of its input; nothing for fixed ones."""
-    return elaborate(file, name, settings, symbolic=True).diagnostics
 
 
 def bases(file: ProgramFile, name: str) -> Iterator[syntax.Network | syntax.Variant]:

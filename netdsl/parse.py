@@ -25,12 +25,13 @@ from lark.parsers.lalr_analysis import Action, IntParseTable, Reduce, Shift
 from lark.parsers.lalr_parser_state import ParseConf, ParserState
 
 from netdsl import syntax
+from netdsl.brackets import DECLARATIONS, balanced
 from netdsl.diagnostics import Diagnostic
 from netdsl.expected import unexpected
 from netdsl.grammar import __file__ as _GRAMMAR_FILE
 from netdsl.limits import LIMITS
 from netdsl.source import Source, Span
-from netdsl.tokens import BAD, DECLARATIONS, balanced, significant, split
+from netdsl.tokens import BAD, significant, split
 from netdsl.tree import Children, TreeBuilder
 
 _FOLDER = Path(str(_GRAMMAR_FILE)).parent

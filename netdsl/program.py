@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from netdsl import syntax
+from netdsl.deadline import within_time
 from netdsl.diagnostics import Diagnostic, Fault, Label, LimitFault, did_you_mean, too_many_errors
 from netdsl.evaluate import evaluate, match_pattern
 from netdsl.fuel import Fuel
@@ -69,7 +70,8 @@ def load_program(
     limit."""
     loader = _Loader(library, source)
     try:
-        file = loader.load(source, ())
+        with within_time(source.span(0, 0)):
+            file = loader.load(source, ())
     except LimitFault as fault:
         return None, (*loader.diagnostics, fault.diagnostic)
     if file is not None:
@@ -140,13 +142,16 @@ class _Loader:
                     file.scope.bind(name, each, span)
             case syntax.Import():
                 self._import(declaration, file, spans, importing)
-            case syntax.Block(name, name_span):
+            case syntax.Block(name, name_span, parameters):
                 _claim_name(name, name_span, spans)
+                _refuse_repeated(parameters)
                 block = Block(declaration, file)
                 file.blocks[name] = block
                 file.scope.bind(name, block, name_span)
             case syntax.Network(name, name_span) | syntax.Variant(name, name_span):
                 _claim_name(name, name_span, spans)
+                if isinstance(declaration, syntax.Network):
+                    _refuse_repeated(declaration.parameters)
                 file.networks[name] = declaration
             case syntax.Recipe(name, name_span, network):
                 _claim_name(f"recipe {name} for {network}", name_span, spans)
@@ -203,36 +208,17 @@ class _Loader:
             if file.source in self.sources and not declaration.library:
                 self.sources.append(source)
             self.loaded[path] = self.load(source, chain, parsed)
-        imported = self.loaded[path]
         for name, span in declaration.names:
-            if imported is None:
-                file.scope.bind(name, UNKNOWN, span)
-                continue
-            _claim_name(name, span, spans)
-            if name in imported.blocks:
-                file.blocks[name] = imported.blocks[name]
-                file.scope.bind(name, imported.blocks[name], span)
-            elif name in imported.scope.names:
-                file.scope.bind(name, imported.scope.names[name], span)
-            elif name in imported.networks:
-                raise Fault(
-                    Diagnostic(
-                        "import-not-found",
-                        f"`{name}` is a network; blocks and values can be imported",
-                        span,
-                    )
-                )
-            else:
-                file.scope.bind(name, UNKNOWN, span)
-                known = tuple(imported.scope.names)
-                raise Fault(
-                    Diagnostic(
-                        "import-not-found",
-                        f"`{declaration.origin}` has no block `{name}`",
-                        span,
-                        help=did_you_mean(name, known),
-                    )
-                )
+            try:
+                _claim_name(name, span, spans)
+                value = _imported(name, span, declaration.origin, self.loaded[path])
+            except Fault as fault:
+                self.diagnostics.append(fault.diagnostic)
+                value = UNKNOWN
+            if isinstance(value, Block):
+                file.blocks.setdefault(name, value)
+            if name not in file.scope.names:
+                file.scope.bind(name, value, span)
 
     def _locate(self, declaration: syntax.Import, file: ProgramFile) -> Path:
         span = declaration.origin_span
@@ -273,15 +259,34 @@ class _Loader:
             )
         if not found:
             near = tuple(each.name for each in path.parent.glob("*.net"))
+            help = did_you_mean(path.name, near)
+            if f"{path.name}.net" in near:
+                help = f'a file\'s name has its end: "{declaration.origin}.net"'
             raise Fault(
                 Diagnostic(
                     "import-not-found",
                     f'there is no file "{declaration.origin}" beside `{file.source.name}`',
                     span,
-                    help=did_you_mean(path.name, near),
+                    help=help,
                 )
             )
         return path
+
+
+def _imported(name: str, span: Span, origin: str, file: ProgramFile | None) -> object:
+    """What another file calls by a name; UNKNOWN where it has mistakes of its own. Raises Fault."""
+    if file is None:
+        return UNKNOWN
+    if name in file.blocks:
+        return file.blocks[name]
+    if name in file.scope.names:
+        return file.scope.names[name]
+    message = f"`{origin}` has no block `{name}`"
+    help = did_you_mean(name, tuple(file.scope.names))
+    if name in file.networks:
+        message = f"`{name}` is a network; blocks and values can be imported"
+        help = "put what both need into a block"
+    raise Fault(Diagnostic("import-not-found", message, span, help=help))
 
 
 def _shown(file: ProgramFile, declaration: syntax.Import) -> str:
@@ -304,9 +309,26 @@ def _claim_name(name: str, span: Span, spans: dict[str, Span]) -> None:
                 f"`{name}` is declared twice in this file",
                 span,
                 labels=(Label(spans[name], "first here"),),
+                help="give one of them another name",
             )
         )
     spans[name] = span
+
+
+def _refuse_repeated(parameters: tuple[syntax.Parameter, ...]) -> None:
+    first: dict[str, Span] = {}
+    for each in parameters:
+        if each.name in first:
+            raise Fault(
+                Diagnostic(
+                    "name-taken",
+                    f"two parameters are called `{each.name}`",
+                    each.span,
+                    labels=(Label(first[each.name], "first here"),),
+                    help="give one of them another name",
+                )
+            )
+        first[each.name] = each.span
 
 
 def _declared(declaration: syntax.Declaration) -> list[str]:

@@ -169,6 +169,7 @@ class _Reading:
                         f"`{setting.name}` is set twice in this recipe",
                         setting.name_span,
                         labels=(Label(seen[setting.name], "first here"),),
+                        help="leave one of them out",
                     )
                 )
                 continue

@@ -47,6 +47,10 @@ class DurationKind(Kind):
             raise self.reject(value)
         return value
 
+    def reject(self, value: object) -> ValueError:
+        shown = str(value) if isinstance(value, Duration) else show_value(value)
+        return ValueError(f"must be {self.description}, not {shown}")
+
     def show(self, value: object) -> str:
         return str(value)
 

@@ -42,8 +42,8 @@ def diagnostics_page() -> str:
         [
             "# Diagnostics",
             "",
-            "A code never changes its meaning. `tests/errors/CODE.net` raises each, and the `.txt`",
-            "beside it is what is shown.",
+            "A code never changes its meaning. The programs in `tests/errors/CODE` raise it, and",
+            "the `.txt` beside each is what is shown.",
             "",
             "| code | meaning |",
             "| --- | --- |",

@@ -3,10 +3,14 @@
     error[unknown-argument]: `conv` has no argument `strides`
      --> resnet.net:4:25
       |
+    3 | block conv_bn(filters, kernel = 3x3) {
+      |       ------- `conv_bn` is declared here
     4 |   conv(filters, kernel, strides = 2)
       |                         ^^^^^^^
+    ...
+    9 |   conv_bn(64)
+      |   ----------- in `conv_bn(filters = 64, kernel = 3x3)`
       |
-      = in: `conv_bn(filters = 64)`, at resnet.net:31:9
       = help: did you mean `stride`?
       = fix: write `stride`
       |
@@ -85,7 +89,14 @@ def to_json(diagnostic: Diagnostic) -> dict[str, object]:
         "labels": [{**_place(label.span), "text": label.text} for label in diagnostic.labels],
         "notes": list(diagnostic.notes),
         "help": diagnostic.help,
-        "trail": [{**_place(frame.span), "text": frame.text} for frame in diagnostic.trail],
+        "trail": [
+            {
+                **_place(frame.span),
+                "text": frame.text,
+                "definition": frame.definition and _place(frame.definition),
+            }
+            for frame in diagnostic.trail
+        ],
         "fixes": [
             {
                 "message": fix.message,
@@ -128,6 +139,8 @@ def _block(diagnostic: Diagnostic, again: int, color: bool) -> str:
     marks[primary.source] = [Mark(primary, diagnostic.label, primary=True)]
     for label in diagnostic.labels:
         marks.setdefault(label.span.source, []).append(Mark(label.span, label.text, primary=False))
+    for span, text in _trail(diagnostic.trail):
+        marks.setdefault(span.source, []).append(Mark(span, text, primary=False))
     last_line = max(
         source.line_column(mark.span.end)[0] for source, group in marks.items() for mark in group
     )
@@ -146,8 +159,10 @@ def _block(diagnostic: Diagnostic, again: int, color: bool) -> str:
             lines.append(bar)
         lines.append(" " * gutter + styled(arrow, "frame", color=color) + f" {_shown(place)}")
         lines += snippet(source, group, gutter, severity, color=color)
-    remarks = [("in", text) for text in _trail(diagnostic.trail)]
-    remarks += [("note", note) for note in diagnostic.notes]
+    remarks = [("note", note) for note in diagnostic.notes]
+    hidden = len(diagnostic.trail) - _TRAIL_INNER - _TRAIL_OUTER
+    if hidden > 0:
+        remarks.append(("note", f"between them are {hidden} more calls and passes"))
     if again:
         remarks.append(("note", f"and {again} more like it, in other calls or passes"))
     if diagnostic.help:
@@ -175,12 +190,22 @@ def _remarks(remarks: list[tuple[str, str]], gutter: int, color: bool) -> list[s
     return lines
 
 
-def _trail(trail: tuple[Frame, ...]) -> list[str]:
-    shown = [f"{frame.text}, at {_shown(frame.span)}" for frame in trail]
-    hidden = len(shown) - _TRAIL_INNER - _TRAIL_OUTER
-    if hidden > 1:
-        shown[_TRAIL_INNER:-_TRAIL_OUTER] = [f"… {hidden} more calls and passes …"]
+def _trail(trail: tuple[Frame, ...]) -> list[tuple[Span, str]]:
+    """The calls and passes that led to a place, and where its block is declared."""
+    frames = list(trail)
+    if len(frames) > _TRAIL_INNER + _TRAIL_OUTER:
+        frames[_TRAIL_INNER:-_TRAIL_OUTER] = []
+    shown = [(_head(frame.span), f"in {frame.text}") for frame in frames]
+    declared = next((frame.definition for frame in trail if frame.definition is not None), None)
+    if declared is not None:
+        shown.append((declared, f"`{declared.text}` is declared here"))
     return shown
+
+
+def _head(span: Span) -> Span:
+    """Of a call or loop what stands on its first line, before its body."""
+    head = span.text.partition("\n")[0].partition("{")[0].rstrip()
+    return span.source.span(span.start, span.start + len(head))
 
 
 def _shown(span: Span) -> str:

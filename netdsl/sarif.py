@@ -20,11 +20,12 @@ from netdsl.source import Source, Span
 Object: TypeAlias = "dict[str, object]"
 
 
-def to_sarif(diagnostics: Iterable[Diagnostic]) -> Object:
-    """A log of one run: every code a rule (§3.49), each diagnostic a result (§3.27).
+def to_sarif(diagnostics: Iterable[Diagnostic], meanings: dict[str, str] = CODES) -> Object:
+    """A log of one run: every code of `meanings` a rule (§3.49), each diagnostic a result (§3.27).
 
     Columns count UTF-16 code units (§3.14.17) from 1, ends are behind the last one (§3.30).
     """
+    number = {code: index for index, code in enumerate(meanings)}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -34,35 +35,35 @@ def to_sarif(diagnostics: Iterable[Diagnostic]) -> Object:
                     "driver": {
                         "name": "netdsl",
                         "version": __version__,
-                        "rules": [_rule(code) for code in CODES],
+                        "rules": [_rule(code, meaning) for code, meaning in meanings.items()],
                     }
                 },
                 "columnKind": "utf16CodeUnits",
-                "results": [_result(diagnostic) for diagnostic in distinct(diagnostics)],
+                "results": [_result(each, number[each.code]) for each in distinct(diagnostics)],
             }
         ],
     }
 
 
-_RULE_INDEX = {code: index for index, code in enumerate(CODES)}
-
-
-def _rule(code: str) -> Object:
+def _rule(code: str, meaning: str) -> Object:
+    text = prose(code)
     return {
         "id": code,
-        "shortDescription": _message(CODES[code]),
-        "help": _message(prose(code)),
+        "shortDescription": _message(meaning),
+        # GitHub's code scanning demands it.
+        "fullDescription": _message(text.partition("\n\n")[0]),
+        "help": _message(text),
     }
 
 
-def _result(diagnostic: Diagnostic) -> Object:
-    message = [diagnostic.message]
+def _result(diagnostic: Diagnostic, index: int) -> Object:
+    message = [diagnostic.message, *([diagnostic.label] if diagnostic.label else [])]
     message += [f"note: {note}" for note in diagnostic.notes]
     if diagnostic.help:
         message.append(f"help: {diagnostic.help}")
     result: Object = {
         "ruleId": diagnostic.code,
-        "ruleIndex": _RULE_INDEX[diagnostic.code],
+        "ruleIndex": index,
         "level": diagnostic.severity,
         "message": _message("\n".join(message)),
         "locations": [_location(diagnostic.span)],

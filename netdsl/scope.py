@@ -53,6 +53,8 @@ class Scope:
         self.body: Scope = self if kind == "body" or parent is None else parent.body
         self.labels: Scope = parent.labels if kind == "branch" and parent is not None else self
         self.defaults: dict[str, tuple[syntax.Argument, ...]] = {}
+        self.lost: list[str] = []
+        """What template labels begin with whose step had a mistake, so that they are not bound."""
 
     def find(self, name: str) -> object | None:
         scope: Scope | None = self
@@ -68,6 +70,15 @@ class Scope:
         while scope is not None:
             yield from scope.defaults.get(name, ())
             scope = scope.parent
+
+    def is_lost(self, name: str) -> bool:
+        """Whether a name that isn't bound may be a label that a mistake kept from being bound."""
+        scope: Scope | None = self
+        while scope is not None:
+            if any(name.startswith(beginning) for beginning in scope.lost):
+                return True
+            scope = scope.parent
+        return False
 
     def visible(self) -> list[str]:
         names: list[str] = []

@@ -6,7 +6,7 @@ either way the answer is then costed as a network of its own, with the next valu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import isfinite, lcm
 from typing import NamedTuple, TypeAlias
 
@@ -157,20 +157,8 @@ def solve(
 
     Several names are sizes of the input that grow together. Raises WrongQuestion and NoAnswer.
     """
-    try:
-        tree, _ = resolve_network(file, network)
-    except Fault as fault:
-        raise NoAnswer(fault.diagnostic.message) from None
-    parameters = tuple(parameter.name for parameter in tree.parameters)
-    sizes = _size_names(tree)
-    known = (*parameters, *(each for each in sizes if each not in parameters))
+    parameters, sizes = require_variable(file, network, names)
     for name in names:
-        if name not in known:
-            advice = did_you_mean(name, known)
-            raise WrongQuestion(
-                f"`{network}` has no parameter or input size `{name}`"
-                + (f"; {advice}" if advice else "")
-            )
         if name in settings and (name not in parameters or len(names) > 1):
             raise WrongQuestion(f"`{name}` is set, so it can't be solved for")
         if len(names) > 1 and name not in sizes:
@@ -188,6 +176,32 @@ def solve(
     if names[0] not in opened.defaults:
         return _solve_number(costed, bound, names[0], step)
     return _solve_sizes(costed, bound, names, opened, step)
+
+
+def require_variable(
+    file: ProgramFile, network: str, names: tuple[str, ...], settings: Iterable[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The parameters of a network and the names of its input's sizes, among which `names` must be.
+
+    None of them may be among `settings`. Raises WrongQuestion and NoAnswer.
+    """
+    try:
+        tree, _ = resolve_network(file, network)
+    except Fault as fault:
+        raise NoAnswer(fault.diagnostic.message) from None
+    parameters = tuple(parameter.name for parameter in tree.parameters)
+    sizes = _size_names(tree)
+    known = (*parameters, *(each for each in sizes if each not in parameters))
+    for name in names:
+        if name not in known:
+            advice = did_you_mean(name, known)
+            raise WrongQuestion(
+                f"`{network}` has no parameter or input size `{name}`"
+                + (f"; {advice}" if advice else "")
+            )
+        if name in settings:
+            raise WrongQuestion(f"`{name}` is set, so it can't be left open")
+    return parameters, sizes
 
 
 class _Costed:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from bisect import bisect_right
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from netdsl.exits import Failure
 from netdsl.limits import LIMITS
@@ -121,6 +122,25 @@ def read_source(path: Path, name: str | None = None) -> Source:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableSource(f"`{shown}` can't be read: {reason}") from None
     return Source(shown, decoded(data, shown), path)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A stream of a file. Raises OSError, for what is no regular file too, which might never end
+    or keep us waiting."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_regular(path: Path, most_bytes: int) -> str:
+    """The text of a file of ours. Raises OSError, for a larger one too, and UnicodeDecodeError."""
+    with open_regular(path) as stream:
+        data = stream.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes:,} bytes", str(path))
+    return data.decode("utf-8")
 
 
 def decoded(data: bytes, shown: str) -> str:

@@ -1,4 +1,4 @@
-"""Split a text into tokens, match its brackets, and drop the newlines that end no statement."""
+"""Split a text into tokens, and drop the newlines that end no statement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from lark import Token
 from lark.exceptions import UnexpectedCharacters
 from lark.lexer import BasicLexer, LexerThread
 
-from netdsl.diagnostics import Diagnostic, Label
+from netdsl.diagnostics import Diagnostic
 from netdsl.limits import LIMITS
 from netdsl.source import Source, Span, invisible_characters, printable
 
 BAD = "BAD"
 """The kind of a token that is none: it is reported already."""
 
+COMMENT = "a comment begins with `#`"
 MEANT = {
     "→": "write `->`",
     "=>": "write `->`",
@@ -33,8 +34,9 @@ MEANT = {
     "!": "write `not`",
     "^": "a power is `**`",
     "\\": "a newline inside brackets joins lines",
-    "//": "a comment begins with `#`",
-    "/*": "a comment begins with `#`",
+    "?": "a condition between values is `a if c else b`",
+    "//": COMMENT,
+    "/*": COMMENT,
 }
 """Signs of other languages, with what to write here."""
 
@@ -113,9 +115,14 @@ def _too_many(token: Token, source: Source) -> Diagnostic:
 
 
 def _part_of_label(token: Token, source: Source) -> bool:
-    """Whether this is `block` in a dotted label, as many published keys have it: `block.0`."""
+    """Whether this is the label `block`, or a part of one: published keys have `block.0`."""
+    if token.type != "BLOCK":
+        return False
     text, start, end = source.text, token.start_pos or 0, token.end_pos or 0
-    return token.type == "BLOCK" and "." in (text[start - 1 : start], text[end : end + 1])
+    before = text[text.rfind("\n", 0, start) + 1 : start].rstrip(" ")
+    # A parameter's kind stands behind a `:`.
+    referred = before.endswith(("(", ",")) or before.split(" ")[-1] == "from"
+    return referred or text[start - 1 : start] == "." or text[end : end + 1] in (".", ":")
 
 
 def _bad(source: Source, start: int) -> Diagnostic:
@@ -148,6 +155,8 @@ def _bad(source: Source, start: int) -> Diagnostic:
             end += 1
         if character in "0123456789":
             help = "a number may end in K, M or G; a size is `3x3`, `2x`; names begin with a letter"
+            if set(source.text[start:end]) <= set("0123456789X"):
+                help = f"a size has a small `x`: `{source.text[start:end].lower()}`"
             return _unexpected(source.span(start, end), "is neither a number nor a name", help)
         help = "a name is made of the letters a to z and A to Z, digits and `_`"
         return _unexpected(source.span(start, end), "is no name", help)
@@ -161,184 +170,6 @@ def _unexpected(span: Span, fault: str, help: str) -> Diagnostic:
     shown = printable(span.text)
     quoted = f"`{shown}`" if "`" not in shown else f"{shown}"
     return Diagnostic("unexpected-character", f"{quoted} {fault}", span, help=help)
-
-
-# ---------------------------------------------------------------- brackets
-
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
-_KINDS = {")": "RPAR", "]": "RSQB", "}": "RBRACE"}
-
-# Words that begin a line only where all brackets before, or all but braces, are closed.
-_OUTERMOST = frozenset(("network", "block", "recipe", "import"))
-_STATEMENTS = _OUTERMOST.union(("let", "assert", "claim", "input", "repeat", "residual", "aux"))
-DECLARATIONS = _OUTERMOST.union(("let",))
-"""Words that begin a declaration."""
-
-
-def balanced(
-    tokens: list[Token], source: Source
-) -> tuple[list[Token], list[Diagnostic], list[tuple[int, int]]]:
-    """The tokens with as many closing brackets as opening ones, what was wrong with them, and the
-    stretches of the text that are doubtful because of it."""
-    matching = _Matching(source)
-    for token in tokens:
-        matching.take(token)
-        if matching.too_deep or len(matching.mistakes) >= LIMITS.errors:
-            break
-    else:
-        matching.end()
-    return matching.tokens, matching.mistakes, matching.doubtful
-
-
-class _Matching:
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.tokens: list[Token] = []
-        self.mistakes: list[Diagnostic] = []
-        self.doubtful: list[tuple[int, int]] = []
-        self.too_deep = False
-        self.open: list[Token] = []
-        self.braces = 0
-        self.last = ""
-        # The last bad token, and a brace whose closing one is indented otherwise than its line.
-        self.bad: Token | None = None
-        self.suspect: Token | None = None
-
-    def take(self, token: Token) -> None:
-        text = token[-1] if token.type == "TEMPLATE" else str(token)
-        if token.type == "NEWLINE":
-            self.tokens.append(token)
-            return
-        if token.type == BAD:
-            self.bad = token
-        elif text in _STATEMENTS and token.type != "NAME" and self.open and self._begins_line():
-            self._close(0 if text in _OUTERMOST else self._innermost_brace() + 1, token)
-        elif text in _KINDS:
-            if not self._closes(text, token):
-                return
-        elif text in _CLOSING:
-            self._open(token)
-        self.tokens.append(token)
-        self.last = text
-
-    def end(self) -> None:
-        if self.bad is not None and self.bad.startswith('"""'):
-            # The rest of the text was not looked at.
-            self.doubtful.append((self.bad.start_pos or 0, len(self.source.text) + 1))
-            self.open = self.open[:0]
-        self._close(0, None)
-
-    def _begins_line(self) -> bool:
-        return self.tokens[-1].type == "NEWLINE" and self.last not in OPEN_ENDED
-
-    def _open(self, token: Token) -> None:
-        self.open.append(token)
-        self.braces += token[-1] == "{"
-        if len(self.open) > LIMITS.brackets or self.braces > LIMITS.nesting:
-            limits = ("brackets", LIMITS.brackets), ("braces", LIMITS.nesting)
-            what, limit = limits[self.braces > LIMITS.nesting]
-            self.too_deep = True
-            self.mistakes.append(
-                Diagnostic(
-                    "nesting-too-deep",
-                    f"{what} nest deeper than {limit}",
-                    self._span(token),
-                    help="name parts with `let` or `block`",
-                )
-            )
-
-    def _innermost_brace(self) -> int:
-        index = len(self.open) - 1
-        while index >= 0 and self.open[index][-1] != "{":
-            index -= 1
-        return index
-
-    def _closes(self, text: str, token: Token) -> bool:
-        """Whether the bracket closes one; those inside it are then closed too."""
-        index = self._innermost_brace()
-        if text != "}":
-            inner = [_CLOSING[each[-1]] for each in self.open[index + 1 :]]
-            if text not in inner:
-                self._unopened(token)
-                return False
-            index = len(self.open) - 1 - inner[::-1].index(text)
-        elif index < 0:
-            self._unopened(token)
-            return False
-        self._close(index + 1, token)
-        opening = self.open.pop()
-        if text == "}":
-            self.braces -= 1
-            self._see_indentation(opening, token)
-        return True
-
-    def _see_indentation(self, opening: Token, closing: Token) -> None:
-        if not self.open:
-            self.suspect = None
-        elif (
-            self.suspect is None
-            and self.tokens[-1].type == "NEWLINE"
-            and self._indentation(opening) != self._indentation(closing)
-        ):
-            self.suspect = opening
-
-    def _indentation(self, token: Token) -> str:
-        start = self.source.text.rfind("\n", 0, token.start_pos) + 1
-        before = self.source.text[start : token.start_pos]
-        return before[: len(before) - len(before.lstrip())]
-
-    def _unopened(self, token: Token) -> None:
-        self.mistakes.append(
-            Diagnostic("unopened-bracket", f"`{token}` closes nothing", self._span(token))
-        )
-
-    def _close(self, kept: int, before: Token | None) -> None:
-        """Close all but `kept` brackets, as `before`, or the end of the text, can't be inside."""
-        if len(self.open) <= kept:
-            return
-        self._unclosed(self.open[-1], before)
-        while len(self.open) > kept:
-            opening = self.open.pop()
-            closing = _CLOSING[opening[-1]]
-            if closing == "}":
-                self.braces -= 1
-            else:
-                end = len(self.source.text) + 1 if before is None else before.start_pos or 0
-                self.doubtful.append((opening.start_pos or 0, end))
-            place = self.tokens[-1].end_pos
-            self.tokens.append(Token(_KINDS[closing], closing, place, end_pos=place))
-        if before is not None and str(before) in _STATEMENTS:
-            place = before.start_pos
-            self.tokens.append(Token("NEWLINE", "\n", place, end_pos=place))
-
-    def _unclosed(self, opening: Token, before: Token | None) -> None:
-        start = opening.start_pos or 0
-        bracket = opening[-1]
-        closing = _CLOSING[bracket]
-        if self.bad is not None and (self.bad.start_pos or 0) > start and closing != "}":
-            # What is missing may be in the bad token.
-            return
-        labels = []
-        where = "never closed"
-        if before is not None:
-            where = f"not closed before this `{before}`"
-            labels.append(Label(self._span(before), f"`{closing}` is missing before this"))
-        if closing == "}" and self.suspect is not None:
-            text = "perhaps this one: the `}` that closes it is indented otherwise"
-            labels.append(Label(self._span(self.suspect), text))
-        end = opening.end_pos or 0
-        self.mistakes.append(
-            Diagnostic(
-                "unclosed-bracket",
-                f"`{bracket}` is {where}",
-                self.source.span(end - 1, end),
-                labels=tuple(labels),
-                help=f"close it with `{closing}`",
-            )
-        )
-
-    def _span(self, token: Token) -> Span:
-        return self.source.span(token.start_pos or 0, token.end_pos or 0)
 
 
 # ---------------------------------------------------------------- newlines

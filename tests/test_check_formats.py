@@ -7,12 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from wrong_programs import FOLDER, WrongProgram, diagnose_file, wrong_programs
 
 from netdsl import exits, main
 from netdsl.codes import CODES
 from netdsl.diagnostics import Diagnostic, Edit, Fix, Frame, Label
 from netdsl.github import workflow_commands
-from netdsl.render import concise, render, to_json
+from netdsl.render import concise, distinct, render, to_json
 from netdsl.sarif import to_sarif
 from netdsl.source import Source
 
@@ -44,12 +45,14 @@ DIAGNOSTIC = Diagnostic(
 LONG = Diagnostic("value-unused", "m", SOURCE.span(0, len(TEXT) - 1), severity="warning")
 
 # The parts of the 2.1.0 schema that a log of ours uses: what each object may have and must have.
+# `Sarif.Multitool validate --rule-kind "Sarif;Ghas"` 5.7.0, which has the whole schema and GitHub's
+# demands, finds nothing in a log of all the programs of tests/errors but that there is no address.
 OBJECTS: dict[str, tuple[set[str], set[str]]] = {
     "sarifLog": ({"$schema", "version", "runs"}, {"version", "runs"}),
     "run": ({"tool", "columnKind", "results"}, {"tool"}),
     "tool": ({"driver"}, {"driver"}),
     "toolComponent": ({"name", "version", "rules"}, {"name"}),
-    "reportingDescriptor": ({"id", "shortDescription", "help"}, {"id"}),
+    "reportingDescriptor": ({"id", "shortDescription", "fullDescription", "help"}, {"id"}),
     "multiformatMessageString": ({"text"}, {"text"}),
     "result": (
         {"ruleId", "ruleIndex", "level", "message", "locations", "relatedLocations", "fixes"},
@@ -73,6 +76,7 @@ KEYS = {
     "driver": "toolComponent",
     "rules": "reportingDescriptor",
     "shortDescription": "multiformatMessageString",
+    "fullDescription": "multiformatMessageString",
     "help": "multiformatMessageString",
     "results": "result",
     "message": "message",
@@ -122,6 +126,17 @@ def test_a_log_has_the_shape_of_the_schema() -> None:
     assert [result["level"] for result in run["results"]] == ["error", "warning"]
 
 
+@pytest.mark.parametrize("case", wrong_programs(), ids=lambda case: case.name)
+def test_all_wrong_programs_in_each_format(case: WrongProgram) -> None:
+    diagnostics = diagnose_file(case.path)
+    require_valid(json.loads(json.dumps(to_sarif(diagnostics))), "sarifLog")
+    lines = workflow_commands(diagnostics).splitlines()
+    assert len(lines) == len(distinct(diagnostics)) == len(concise(diagnostics).splitlines())
+    for line in lines:
+        assert re.match(r"::(error|warning) file=[^,:]+,line=\d+,(col=\d+,)?endLine=\d+,", line)
+        assert re.sub(r"%(25|0A|0D|3A|2C)", "", line).count("%") == 0
+
+
 def region_text(region: dict[str, int]) -> str:
     """The text of a region, counted in UTF-16 as a reader of the log would."""
     lines = [line.encode("utf-16-le") for line in TEXT.split("\n")]
@@ -168,7 +183,8 @@ def test_workflow_commands_are_escaped() -> None:
     assert end == ""
     assert first == (
         "::error file=nets/a b.net,line=2,col=15,endLine=2,endColumn=16,title=operand-type::"
-        "50%25 of: this, {or} that%0Ain: `unit`, at nets/a b.net:1:1%0Anote: one%0Atwo%0A"
+        "50%25 of: this, {or} that%0Abeside {this}, at nets/a b.net:3:3%0A"
+        "in: `unit`, at nets/a b.net:1:1%0Anote: one%0Atwo%0A"
         "help: write `x`"
     )
     # Over several lines GitHub takes no columns.
@@ -258,7 +274,8 @@ def test_a_program_without_mistakes_gives_an_empty_log(folder: Path, capsys) -> 
 
 def test_the_page_shows_what_is_shown(folder: Path, capsys) -> None:
     page = (Path(__file__).parents[1] / "docs" / "check.md").read_text("utf-8")
-    shown = page.split("```\n")[1]
+    differs, shown = page.split("```\n")[1:4:2]
+    assert differs in (FOLDER / "shape-mismatch" / "unet-odd.txt").read_text("utf-8")
     Path("a.net").write_text(
         "network net {\n  input image[8, 8, 4]\n  conv(4, 3x3, padding = same)\n}\n"
     )

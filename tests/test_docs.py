@@ -10,6 +10,7 @@ import pytest
 from netdsl.check import check_file
 from netdsl.claims import MEASURES
 from netdsl.functions import FUNCTIONS
+from netdsl.lint.page import lint_page
 from netdsl.network import load_file
 from netdsl.reference import diagnostics_page, limits_page, operators_page
 from netdsl.render import render
@@ -20,6 +21,7 @@ PAGES = {
     "operators.md": operators_page,
     "diagnostics.md": diagnostics_page,
     "limits.md": limits_page,
+    "lint.md": lint_page,
 }
 PROGRAMS = [
     (f"{path.name}:{number}", program)

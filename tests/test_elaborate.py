@@ -109,6 +109,25 @@ def test_labels_join_flows():
     assert graph.nodes[-1].inputs == (3, 1)
 
 
+def test_block_is_a_label_where_nothing_else_is_meant():
+    graph = network(
+        "block: conv(4, 1x1)\nunit(relu)\nfrom block -> add(block)",
+        "block unit(act: block) {\n  act\n}\n",
+    )
+    assert graph.nodes[1].path == ("block",)
+    assert graph.nodes[-1].inputs == (1, 1)
+
+
+def test_what_stands_behind_a_mistake_is_still_looked_at():
+    lines = ["cnov(4, 1x1)", "residual { conv(width, 1x1) }", "if depth > 2 { relu }", "unit(nam)"]
+    text = "block unit(x) {\n  relu\n}\n\nnetwork net {\n  input image[8, 8, 4]\n"
+    text += "\n".join(f"  {line}" for line in lines) + "\n}\n"
+    file, _ = load_file(Source("test.net", text))
+    assert file is not None
+    found = elaborate(file, "net", {}).diagnostics
+    assert [each.span.text for each in found] == ["cnov", "width", "depth", "nam"]
+
+
 def test_a_template_label_is_seen_after_its_loop():
     graph = network(
         "for i in range(2) { e{i}: conv(4, 1x1)\n maxpool(2x2) }\n"
@@ -203,7 +222,9 @@ network net {
     assert file is not None
     (diagnostic,) = check_network(file, "net", {}).diagnostics
     assert diagnostic.code == "shape-mismatch"
-    assert diagnostic.notes == ("for instance, H = 3 gives 2 and 3",)
+    assert diagnostic.message == (
+        "the heights that `concat` joins agree only when H is even: H = 3 gives 2 against 3"
+    )
 
 
 def test_one_mistake_in_many_passes_is_one_diagnostic():

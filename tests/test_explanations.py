@@ -3,56 +3,46 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from wrong_programs import diagnose
 
 from netdsl import exits, main
-from netdsl.check import check_file, check_recipes, check_templates
-from netdsl.codes import CODES
+from netdsl.codes import CODES, RULES
 from netdsl.diagnostics import Diagnostic
 from netdsl.explanations import FOLDER, explanation
-from netdsl.network import has_errors, load_file
-from netdsl.source import Source
+from netdsl.source import read_source
 
-PAGES = sorted(path.stem for path in FOLDER.glob("*.md"))
+PAGES = sorted(path.stem for path in FOLDER.glob("*.md") if path.stem not in RULES)
 
-_LIMIT = "a limit, which only a huge or nested program passes; the message states it"
-_FILES = "it takes several files, or a folder"
 WITHOUT_A_PAGE = {
-    "import-cycle": _FILES,
-    "import-outside-project": _FILES,
-    "imports-too-deep": _FILES,
     "invisible-character": "the character could not be seen on the page",
-    "line-too-long": _LIMIT,
-    "nesting-too-deep": _LIMIT,
-    "program-too-long": _LIMIT,
-    "setting-unsupported": "checking accepts it; only training can't follow yet",
-    "size-open": "checking accepts it; only compiling needs the size",
-    "too-many-errors": _LIMIT,
-    "too-many-imports": _FILES,
-    "too-many-nodes": _LIMIT,
-    "too-many-steps": _LIMIT,
-    "too-much-time": _LIMIT,
+    "too-much-time": "no program takes as long on every machine",
 }
 
 
-def check(text: str) -> tuple[Diagnostic, ...]:
-    file, diagnostics = load_file(Source("page.net", text))
-    if file is None or has_errors(diagnostics):
-        return diagnostics
-    for verdict in check_file(file, {}):
-        diagnostics += verdict.diagnostics
-    return diagnostics + check_templates(file) + check_recipes(file)
+def check(text: str, files: dict[str, str], folder: Path) -> tuple[Diagnostic, ...]:
+    """What is wrong with a program in a folder of its own, with the files that it imports."""
+    project = folder / "project"
+    for name, written in {"page.net": text, **files}.items():
+        path = project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written, "utf-8")
+    found = diagnose(read_source(project / "page.net", "page.net"))
+    for path in (project / name for name in ("page.net", *files)):
+        path.unlink()
+    return found
 
 
 @pytest.mark.parametrize("code", PAGES)
-def test_the_programs_of_a_page(code: str) -> None:
+def test_the_programs_of_a_page(code: str, tmp_path: Path) -> None:
     page = explanation(code)
     assert page is not None
     assert page.text.startswith(f"# {code}\n\n")
-    assert code in [each.code for each in check(page.fails)]
+    assert code in {each.code for each in check(page.fails, page.fails_files, tmp_path)}
     assert "network " in page.passes
-    assert check(page.passes) == ()
+    assert check(page.passes, page.passes_files, tmp_path) == ()
     assert max(map(len, page.text.splitlines())) <= 100
 
 
@@ -74,7 +64,7 @@ def test_explain_shows_the_page(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_code_without_a_page_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["explain", "too-many-nodes"]) == exits.FINE
-    assert capsys.readouterr().out == f"too-many-nodes: {CODES['too-many-nodes']}\n"
+    assert main.run(["explain", "too-much-time"]) == exits.FINE
+    assert capsys.readouterr().out == f"too-much-time: {CODES['too-much-time']}\n"
     assert explanation("no-such-code") is None
     assert explanation("../explain/shape-mismatch") is None

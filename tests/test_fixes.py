@@ -7,73 +7,19 @@ import os
 from pathlib import Path
 
 import pytest
+from wrong_programs import WrongProgram, wrong_programs
+from wrong_programs import diagnose as check
 
 from netdsl import exits, main
-from netdsl.check import check_file, check_network, check_recipes, check_templates
+from netdsl.check import check_network
 from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, did_you_mean, one_edit
 from netdsl.fixes import OverlappingEdits, apply_edits, propose, repair
 from netdsl.fixes_of_names import ARGUMENT_SYNONYMS
-from netdsl.network import has_errors, load_file
+from netdsl.network import load_file
 from netdsl.ops import OPS
-from netdsl.render import render
 from netdsl.source import Source, read_source
 
 ROOT = Path(__file__).parents[1]
-ERRORS = ROOT / "tests" / "errors"
-
-SAFE = (
-    "import-not-found--name",
-    "unexpected-character",
-    "unexpected-character--sign",
-    "unexpected-token--foreign",
-    "unexpected-token--misspelt",
-    "unexpected-token--statement",
-    "unknown-argument",
-    "unknown-attribute",
-    "unknown-augmentation",
-    "unknown-function",
-    "unknown-layer",
-    "unknown-layer--near",
-    "unknown-layer--shared",
-    "unknown-name",
-    "unknown-network",
-    "unknown-optimizer",
-    "unknown-preprocessing",
-)
-UNSAFE = (
-    "argument-twice",
-    "channels-not-divisible",
-    "channels-not-divisible--deep",
-    "needs-sequence",
-    "needs-vector",
-    "padding-too-large",
-    "shape-mismatch",
-    "shape-mismatch--concat",
-    "size-not-divisible--number",
-    "token-out-of-range",
-    "unclosed-bracket",
-    "unclosed-bracket--line",
-    "unexpected-token--several",
-    "unknown-escape",
-    "unknown-kind",
-    "unknown-setting",
-    "unopened-bracket",
-    "window-too-large",
-)
-
-
-def check(source: Source) -> tuple[Diagnostic, ...]:
-    file, diagnostics = load_file(source)
-    if file is None or has_errors(diagnostics):
-        return diagnostics
-    for verdict in check_file(file, {}):
-        diagnostics += verdict.diagnostics
-    return diagnostics + check_templates(file) + check_recipes(file)
-
-
-def proposed(path: Path) -> tuple[Source, tuple[Diagnostic, ...]]:
-    source = read_source(path, path.name)
-    return source, propose(source, check(source), check).diagnostics
 
 
 def by_hand(text: str, fix: Fix) -> str:
@@ -96,14 +42,13 @@ def network(*lines: str) -> str:
 # ---------------------------------------------------------------- what is proposed
 
 
-@pytest.mark.parametrize("stem", (*SAFE, *UNSAFE))
-def test_each_fix_removes_its_diagnostic(stem: str, golden) -> None:
-    source, diagnostics = proposed(ERRORS / f"{stem}.net")
-    fixed = [each for each in diagnostics if each.fixes]
-    assert fixed
-    for diagnostic in fixed:
+@pytest.mark.parametrize("case", wrong_programs(), ids=lambda case: case.name)
+def test_each_fix_removes_its_diagnostic(case: WrongProgram) -> None:
+    """What is proposed, and that it is safe or not, is in the text beside the program."""
+    source = read_source(case.path, case.path.name)
+    diagnostics = propose(source, check(source), check).diagnostics
+    for diagnostic in diagnostics:
         for fix in diagnostic.fixes:
-            assert fix.safe == (stem in SAFE)
             after = check(Source(source.name, by_hand(source.text, fix), source.path))
             before, left = (
                 sum(
@@ -113,20 +58,41 @@ def test_each_fix_removes_its_diagnostic(stem: str, golden) -> None:
                 for them in (diagnostics, after)
             )
             assert left < before
-            if stem in UNSAFE:
-                assert len(after) < len(diagnostics)
-    golden(f"fixes/{stem}.txt", render(diagnostics, color=False))
+            if not fix.safe:
+                assert badness(after) <= badness(diagnostics)
+                if not any(each.code in HIDING for each in diagnostics):
+                    assert len(after) < len(diagnostics)
 
 
-def test_every_fixable_wrong_program_is_listed() -> None:
-    """All but those that take long to check, which have no fix for it."""
-    slow = ("too-many", "number-too", "nesting-too", "list-too")
-    fixable = {
-        path.stem
-        for path in ERRORS.glob("*.net")
-        if not path.stem.startswith(slow) and any(each.fixes for each in proposed(path)[1])
-    }
-    assert fixable == {*SAFE, *UNSAFE}
+@pytest.mark.parametrize("unsafe", [False, True], ids=["safe", "unsafe"])
+@pytest.mark.parametrize("case", wrong_programs(), ids=lambda case: case.name)
+def test_repair_makes_nothing_worse(case: WrongProgram, unsafe: bool) -> None:
+    """There are fewer mistakes after it, or other ones that a mistake hid; and it ends."""
+    source = read_source(case.path, case.path.name)
+    before = badness(check(source))
+    repaired = repair(source, check, unsafe=unsafe)
+    assert badness(repaired.diagnostics) <= before
+    if repaired.applied:
+        again = repair(repaired.source, check, unsafe=unsafe)
+        assert again.applied == ()
+        assert again.source.text == repaired.source.text
+    else:
+        assert repaired.source.text == source.text
+
+
+def badness(diagnostics: tuple[Diagnostic, ...]) -> tuple[int, int]:
+    """How many errors of syntax there are, without which alone the others are seen, and in all."""
+    codes = [each.code for each in diagnostics if each.severity == "error"]
+    return sum(each in SYNTAX for each in codes), len(codes)
+
+
+HIDING = ("too-many-errors", "unexpected-token")
+"""Behind these is what was not looked at before."""
+
+SYNTAX = (
+    *("invisible-character", "unclosed-bracket", "unopened-bracket", "unterminated-string"),
+    *("unexpected-character", "unexpected-token"),
+)
 
 
 def test_without_time_nothing_is_tried() -> None:
@@ -155,6 +121,30 @@ def test_near_names_are_certain_only_where_nothing_else_is_as_near() -> None:
     assert isinstance(doubtful, NearNames)
     assert not doubtful.certain
     assert not isinstance(did_you_mean("zzz", ("width",)), NearNames)
+
+
+def test_the_same_name_otherwise_written_is_certain() -> None:
+    for written, known in (("SGD", "sgd"), ("RandomCrop", "random_crop"), ("max_pool", "maxpool")):
+        near = did_you_mean(written, (known, "other"))
+        assert isinstance(near, NearNames)
+        assert (near.names[0], near.certain) == (known, True)
+    short = did_you_mean("b", ("bn",))
+    assert not (isinstance(short, NearNames) and short.certain)
+
+
+def test_what_a_fix_before_it_hid_is_fixed_next() -> None:
+    text = network("input image[8, 8, 4]", "conv(4, 3x3, bias = False)", "Flatten()", "Linear(9)")
+    repaired = repair(Source("a.net", text), check, unsafe=False)
+    assert repaired.diagnostics == ()
+    assert "bias = false" in repaired.source.text
+    assert "flatten()" in repaired.source.text
+    assert "dense(9)" in repaired.source.text
+
+
+def test_an_inception_pool_gets_the_step_of_its_siblings() -> None:
+    lines = ("input image[8, 8, 4]", "concat { | conv(4, 1x1) | maxpool(3x3) }")
+    (diagnostic,) = of(network(*lines))
+    assert diagnostic.fixes[0].edits[0].text == ", stride = 1, pad = same"
 
 
 def test_numbers_are_not_misspelt() -> None:
@@ -188,9 +178,20 @@ def test_synonyms_are_safe_where_arguments_can_mean_one_thing(line: str, safe: b
 
 
 def test_a_synonym_whose_arguments_do_not_match_is_not_proposed() -> None:
-    (diagnostic,) = of(network("input image[8, 8, 4]", "conv2d(4, 16, 3, 1, 1)"))
+    (diagnostic,) = of(network("input image[8, 8, 4]", "max_pool(4, 16, 3, 1, 1)"))
     assert diagnostic.code == "unknown-layer"
     assert diagnostic.fixes == ()
+
+
+def test_the_channels_that_enter_are_left_out() -> None:
+    """PyTorch's `Conv2d(in, out, kernel, stride, padding)`."""
+    (diagnostic,) = of(network("input image[8, 8, 4]", "Conv2d(4, 16, 3, 1, 1)"))
+    (fix,) = diagnostic.fixes
+    assert (fix.message, fix.safe) == (
+        "write `conv`, without the channels that enter, 4",
+        False,
+    )
+    assert [edit.text for edit in fix.edits] == ["conv", ""]
 
 
 def test_errors_that_a_name_hid_do_not_speak_against_it() -> None:
@@ -278,7 +279,8 @@ def test_what_lies_in_an_imported_file_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "blocks.net").write_text("block unit {\n  cnov(4, 3x3)\n}\n")
     path = tmp_path / "a.net"
     path.write_text('import unit from "blocks.net"\n\n' + network("input image[8, 8, 4]", "unit"))
-    _, diagnostics = proposed(path)
+    source = read_source(path, path.name)
+    diagnostics = propose(source, check(source), check).diagnostics
     assert [(each.code, each.fixes) for each in diagnostics] == [("unknown-layer", ())]
 
 

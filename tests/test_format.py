@@ -30,7 +30,7 @@ from netdsl.tokens import OPEN_ENDED
 ROOT = Path(__file__).parent.parent
 SHIPPED = sorted((ROOT / "architectures").glob("**/*.net"))
 EXAMPLES = sorted((ROOT / "tests" / "examples").glob("*.net"))
-ERRORS = sorted((ROOT / "tests" / "errors").glob("*.net"))
+ERRORS = sorted((ROOT / "tests" / "errors").glob("**/*.net"))
 CASES = sorted((ROOT / "tests" / "format").glob("*.before.net"))
 
 

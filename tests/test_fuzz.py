@@ -1,32 +1,38 @@
-"""The fuzzer itself: it finds what it is to find, and a few of its inputs hold."""
+"""The fuzzer itself: it finds what it is to find, and its corpus and a few of its inputs hold."""
 
 from __future__ import annotations
 
 import random
+import resource
+from functools import partial
+from math import inf
 
 import pytest
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.source import Source
 from tests.fuzz import __main__ as fuzz
+from tests.fuzz import properties
+from tests.fuzz.mutations import ROOT, changed, mutated, read_seeds
+from tests.fuzz.properties import Broken, outcome
 
 
 @pytest.fixture(scope="module")
 def seeds() -> list[list[str]]:
-    return fuzz.read_seeds()
+    return read_seeds()
 
 
 def test_tokens_are_the_whole_program(seeds):
     assert len(seeds) > 100
-    texts = {path.read_text("utf-8") for path in fuzz.ROOT.glob("architectures/*.net")}
+    texts = {path.read_text("utf-8") for path in ROOT.glob("architectures/*.net")}
     assert any("".join(tokens) in texts for tokens in seeds)
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_mutated_programs(seed, seeds):
-    data = fuzz.mutated(random.Random(seed), seeds)
-    assert data == fuzz.mutated(random.Random(seed), seeds)
-    assert fuzz.outcome(data) in ("right", "wrong", "unreadable")
+    data = mutated(random.Random(seed), seeds)
+    assert data == mutated(random.Random(seed), seeds)
+    assert outcome(data) in ("right", "wrong", "unreadable")
 
 
 @pytest.mark.parametrize(
@@ -38,19 +44,19 @@ def test_mutated_programs(seed, seeds):
     ],
 )
 def test_outcomes(data, expected):
-    assert fuzz.outcome(data) == expected
+    assert outcome(data) == expected
 
 
 def test_a_place_outside_its_text_is_found(monkeypatch):
     source = Source("fuzz.net", "relu")
     wrong = Diagnostic("unknown-name", "no", source.span(2, 9))
-    monkeypatch.setattr(fuzz, "load_file", lambda source: (None, (wrong,)))
-    with pytest.raises(fuzz.Broken, match="outside its text"):
-        fuzz.outcome(b"relu")
+    monkeypatch.setattr(properties, "load_file", lambda source: (None, (wrong,)))
+    with pytest.raises(Broken, match="outside its text"):
+        outcome(b"relu")
 
 
 def test_what_fails_is_kept(monkeypatch, tmp_path, capsys):
-    def fail(data: bytes) -> str:
+    def fail(data: bytes, *, thorough: bool) -> str:
         raise RecursionError("too deep")
 
     monkeypatch.setattr(fuzz, "outcome", fail)
@@ -58,3 +64,56 @@ def test_what_fails_is_kept(monkeypatch, tmp_path, capsys):
     assert fuzz.run(3, 1, 60) >= 3
     assert len(list((tmp_path / "found").glob("*.net"))) == 3
     assert "RecursionError: too deep" in capsys.readouterr().out
+
+
+CORPUS = sorted((ROOT / "tests/fuzz/corpus").glob("*.net"))
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_what_once_broke(path):
+    assert outcome(path.read_bytes()) in ("right", "wrong", "unreadable")
+
+
+@pytest.fixture
+def unhurried(monkeypatch):
+    """However busy the machine is, no input counts as slow."""
+    monkeypatch.setattr(fuzz, "tried", partial(fuzz.tried, slow_s=inf))
+
+
+def test_a_run_goes_on_where_its_ledger_ends(unhurried, tmp_path, capsys):
+    ledger = tmp_path / "ledger.jsonl"
+    assert fuzz.run(5, 1, 60, ledger, batch=2) == 0
+    assert fuzz.run(4, 1, 60, ledger, batch=2) == 0
+    batches = fuzz.read(ledger)
+    assert [(each.first, each.inputs) for each in batches] == [
+        (0, 2),
+        (2, 2),
+        (4, 1),
+        (5, 2),
+        (7, 2),
+    ]
+    seeds = read_seeds()
+    inputs = {mutated(random.Random(f"1:{number}"), seeds) for number in range(9)}
+    capsys.readouterr()
+    assert fuzz.total(ledger) == 0
+    assert f"9 inputs, {len(inputs)} distinct," in capsys.readouterr().out
+
+
+def test_inputs_of_another_engine_are_changed_too(seeds):
+    data = "".join(seeds[50]).encode()
+    found = {changed(data, random.Random(number), seeds) for number in range(20)}
+    assert len(found) > 15
+    assert all(outcome(each) in ("right", "wrong", "unreadable") for each in found)
+    assert outcome(changed(b"", random.Random(1), seeds)) in ("right", "wrong")
+
+
+def test_memory_is_bounded(unhurried, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(fuzz, "outcome", lambda data, *, thorough: len(bytearray(2 << 30)) and "")
+    monkeypatch.setattr(fuzz, "FOUND", tmp_path / "found")
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    try:
+        fuzz.bound_memory()
+        assert fuzz.run(1, 1, 60) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+    assert "MemoryError" in capsys.readouterr().out

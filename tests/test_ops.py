@@ -378,7 +378,7 @@ def test_a_refusal_says_what_is_wrong_at_the_argument(statement, shape, code, me
         ),
         (
             "max { | identity | conv(2, 1x1) }",
-            "`max` joins 6×8×12 with 6×8×2: channels differs, 12 and 2",
+            "`max` joins 6×8×12 with 6×8×2: channels differ, 12 and 2",
         ),
         (
             "add { | identity | globalavgpool }",

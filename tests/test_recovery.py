@@ -106,7 +106,7 @@ def test_a_body_that_ends_too_early_is_reported_once():
         "  let x = 3",
         "}",
         "block b { relu relu }",
-    ) == [(3, TOKEN), (6, UNOPENED), (7, TOKEN)]
+    ) == [(6, UNOPENED), (7, TOKEN)]
 
 
 @pytest.mark.parametrize(

@@ -210,4 +210,4 @@ def test_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         {"name": "double(filters)", "kind": "block", "about": ""},
     ]
     assert run(["list"]) == 2
-    assert "operators|blocks|codes|FILE" in capsys.readouterr().err
+    assert "operators|blocks|codes|rules|FILE" in capsys.readouterr().err

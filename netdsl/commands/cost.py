@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from netdsl.budgets import Work
 from netdsl.commands import options
 from netdsl.commands.console import Console
-from netdsl.commands.loading import choose, load
+from netdsl.commands.loading import choose, load, show
+from netdsl.network import load_network
 from netdsl.report import as_json, table
 
 _EXAMPLES = """\b
@@ -15,7 +17,8 @@ Examples:
   netdsl cost resnet.net:resnet50 --set classes=10 --batch 32
   netdsl cost resnet152 --layers
   netdsl cost unet.net --set H=512 --set W=512 --format json
-  netdsl cost resnet50 --symbolic                    as functions of H and W
+  netdsl cost resnet50 --symbolic                    as functions of H, W and classes
+  netdsl cost resnet50 --symbolic --for classes      of the classes alone
   netdsl cost resnet50 --solve 'macs <= 2G' --for H  the largest image
   netdsl cost mobilenet_v1 --solve 'params < 2M' --for width
 """
@@ -31,7 +34,7 @@ Examples:
     help="Images in a batch, for the memory figures.",
 )
 @click.option("--layers", is_flag=True, help="List every layer of a long network, not its blocks.")
-@click.option("--symbolic", is_flag=True, help="Give costs as functions of the input's size.")
+@click.option("--symbolic", is_flag=True, help="Give costs as functions of sizes and parameters.")
 @click.option("--compact", is_flag=True, help="Round the numbers of --symbolic to three digits.")
 @click.option(
     "--solve",
@@ -43,7 +46,8 @@ Examples:
     "--for",
     "names",
     metavar="NAME[,NAME]",
-    help="What to solve for: a numeric parameter of the network, or sizes of its input.",
+    help="What to solve for: a numeric parameter of the network, or sizes of its input. With "
+    "--symbolic: what to leave open. [default: all that can be]",
 )
 @click.option(
     "--step",
@@ -75,7 +79,7 @@ def command(
     if bound is not None and names is not None:
         return _solve(target, settings, bound, names, step, batch, console, json=json)
     if symbolic:
-        return _formulas(target, settings, layers, compact, console, json=json)
+        return _formulas(target, settings, names, layers, compact, console, json=json)
     network = load(target, settings, console, json=json, batch=batch)
     if json:
         console.json(as_json(network.report))
@@ -92,7 +96,7 @@ def _check_options(
     names: str | None,
     step: str | None,
 ) -> None:
-    if (bound is None) != (names is None):
+    if (bound is None) != (names is None) and (bound is not None or not symbolic):
         raise click.UsageError("--solve 'macs <= 2G' and --for NAME need each other")
     if step is not None and bound is None:
         raise click.UsageError("--step is for --solve")
@@ -105,6 +109,7 @@ def _check_options(
 def _formulas(
     target: str,
     settings: dict[str, str],
+    names: str | None,
     layers: bool,
     compact: bool,
     console: Console,
@@ -114,14 +119,24 @@ def _formulas(
     # Imported here because most runs have no formulas to show.
     from netdsl.answers import formulas_json, formulas_text
     from netdsl.formulas import open_network
+    from netdsl.solve import require_variable
 
     file, name, given = choose(target, settings, console, json=json)
-    opened = open_network(file, name, given)
+    wanted = None if names is None else _listed(names)
+    if wanted is not None:
+        require_variable(file, name, wanted, given)
+    opened = open_network(file, name, given, wanted)
     if json:
         console.json(formulas_json(opened))
     else:
         console.data(formulas_text(opened, layers=layers, compact=compact))
-    return 0
+    # Budgets and claims are about the sizes that the network has by default.
+    _, diagnostics = load_network(file, name, given, work=Work())
+    return show(diagnostics, console, json=False)
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.strip() for each in names.split(",")))
 
 
 def _solve(
@@ -140,13 +155,12 @@ def _solve(
     from netdsl.solve import read_bound, read_step, solve
 
     file, name, given = choose(target, settings, console, json=json)
-    wanted = tuple(dict.fromkeys(each.strip() for each in names.split(",")))
     answer = solve(
         file,
         name,
         given,
         read_bound(bound, file),
-        wanted,
+        _listed(names),
         step=None if step is None else read_step(step),
         batch=batch,
     )

@@ -62,6 +62,7 @@ As git's diff of .net files:
     help="As --set, for AFTER alone.",
 )
 @click.option("--git", is_flag=True, help="Take the arguments that git gives to a diff driver.")
+@options.limit
 @options.output_format
 @options.color
 @click.pass_context
@@ -108,7 +109,7 @@ def command(
     else:
         for version, found_errors in zip(versions, errors, strict=True):
             if found_errors:
-                console.message(f"{version.name} has errors:", "bold")
+                console.message(f"{printable(version.name)} has errors:", "bold")
                 console.diagnostics(found_errors)
         text = _text(before, after, compared, console.width, color=console.data_color)
         if text or not any(errors):

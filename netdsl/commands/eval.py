@@ -27,6 +27,7 @@ Examples:
 )
 @options.checkpoint
 @options.workers
+@options.limit
 @options.output_format
 @options.color
 def command(

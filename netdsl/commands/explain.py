@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netdsl.codes import CODES
+from netdsl.codes import MEANINGS, RULES
 from netdsl.commands import options
 from netdsl.commands.console import Console
 from netdsl.diagnostics import did_you_mean
@@ -24,6 +24,7 @@ _EXAMPLES = """\b
 Examples:
   netdsl explain conv                          an operator
   netdsl explain channels-not-divisible        a diagnostic code
+  netdsl explain bias-before-norm              a rule of `netdsl lint`
   netdsl explain lenet5                        a network, layer by layer
   netdsl explain resnet50 layer2.0             some of its layers
   netdsl explain lenet5.net:12                 what a line of a program makes
@@ -73,14 +74,14 @@ def command(
     output_format: str,
     console: Console,
 ) -> int:
-    """Explain an operator, a diagnostic code, or the arithmetic of a network's layers.
+    """Explain an operator, a diagnostic code, a rule, or the arithmetic of a network's layers.
 
     TARGET is FILE.net, FILE.net:NETWORK or the name of a network that comes with netdsl; PATH is a
     layer of it, or what several layers' paths begin with; LINE is a line of its program, as in
     FILE.net:12. Without either, the whole network is explained, and what it repeats once.
     """
     name = SYNONYMS.get(what, what)
-    if what not in CODES and name not in OPERATORS:
+    if what not in MEANINGS and name not in OPERATORS:
         if not _is_target(what):
             raise UnknownTarget(_unknown(what))
         if quiz and output_format != "text":
@@ -92,12 +93,14 @@ def command(
             return _teach(network, place, output_format, console)
         return _quiz(network, place, seed, questions, console)
     if place is not None or settings or quiz or output_format in ("markdown", "latex"):
-        kind = "a diagnostic code" if what in CODES else "an operator"
+        kind = "an operator"
+        if what in MEANINGS:
+            kind = "a rule" if what in RULES else "a diagnostic code"
         raise click.UsageError(
             f"`{what}` is {kind}; a PATH, --set, --quiz and the formats markdown and latex are of "
             "networks"
         )
-    if what in CODES:
+    if what in MEANINGS:
         from netdsl.explanations import to_json, to_text
 
         if output_format == "json":
@@ -140,7 +143,7 @@ def _is_target(what: str) -> bool:
 
 
 def _unknown(what: str) -> str:
-    help = did_you_mean(what, (*OPERATORS, *CODES, *shipped_networks()))
+    help = did_you_mean(what, (*OPERATORS, *MEANINGS, *shipped_networks()))
     return f"there is no operator, code or network `{what}`; " + (
         help or "`netdsl list operators`, `netdsl list codes` and `netdsl zoo` show them"
     )

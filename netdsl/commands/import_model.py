@@ -75,6 +75,7 @@ _CHANNELS = (1, 2, 3, 4)
 )
 @click.option("--name", metavar="NAME", help="What to call the network.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
+@options.limit
 @options.output_format
 @options.color
 def command(

@@ -1,10 +1,10 @@
-"""`netdsl list`: the operators, the codes, the shared blocks, and what a file declares."""
+"""`netdsl list`: the operators, codes, rules and shared blocks, and what a file declares."""
 
 from __future__ import annotations
 
 import click
 
-from netdsl.codes import CODES
+from netdsl.codes import CODES, RULES
 from netdsl.commands import options
 from netdsl.commands.console import Console
 from netdsl.commands.loading import open_program, show
@@ -20,17 +20,18 @@ Examples:
   netdsl list operators
   netdsl list blocks              what `import … from std` offers
   netdsl list codes               the diagnostics
+  netdsl list rules               what `netdsl lint` finds
   netdsl list resnet.net          what a file declares
 """
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("what", metavar="operators|blocks|codes|FILE")
+@click.argument("what", metavar="operators|blocks|codes|rules|FILE")
 @options.limit
 @options.output_format
 @options.color
 def command(what: str, output_format: str, console: Console) -> int:
-    """List operators, shared blocks or diagnostic codes; or what a FILE declares.
+    """List operators, shared blocks, diagnostic codes or rules; or what a FILE declares.
 
     `netdsl zoo` has the networks that come with netdsl.
     """
@@ -39,8 +40,9 @@ def command(what: str, output_format: str, console: Console) -> int:
             {"name": name, "arguments": _signature(op), "about": _first_line(op.__doc__ or "")}
             for name, op in OPERATORS.items()
         ]
-    elif what == "codes":
-        rows = [{"name": code, "about": meaning} for code, meaning in CODES.items()]
+    elif what in ("codes", "rules"):
+        meanings = CODES if what == "codes" else RULES
+        rows = [{"name": code, "about": meaning} for code, meaning in meanings.items()]
     elif what == "blocks":
         rows = []
         for path in sorted(SHIPPED.glob("*.net")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from netdsl.bind import Given
+from netdsl.budgets import Work
 from netdsl.commands.console import Console, diagnostics_json, exit_code
 from netdsl.diagnostics import Diagnostic
 from netdsl.network import (
@@ -43,7 +44,7 @@ def load(
         name = choose_network(file, wanted)
         given, diagnostics = read_settings(settings, file)
         if not diagnostics:
-            network, diagnostics = load_network(file, name, given, batch=batch)
+            network, diagnostics = load_network(file, name, given, batch=batch, work=Work())
     if network is None:
         sys.exit(show(diagnostics, console, json=json))
     console.diagnostics(diagnostics)
@@ -67,7 +68,11 @@ def choose(
 
 
 def show(diagnostics: tuple[Diagnostic, ...], console: Console, *, json: bool) -> int:
-    """Show what is wrong, as JSON where the command's result would be; the exit code."""
+    """Show what is wrong, as JSON where the command's result would be; the exit code.
+
+    Fixes are left to `netdsl check`, which tries them on the whole file.
+    """
+    diagnostics = tuple(each._replace(fixes=()) for each in diagnostics)
     if json:
         console.json({"diagnostics": diagnostics_json(diagnostics)})
         return exit_code(diagnostics)

@@ -17,8 +17,9 @@ from typing import TypeVar
 import click
 
 from netdsl.commands.console import Console
+from netdsl.deadline import within_time
 from netdsl.limits import LIMITS, lowered
-from netdsl.source import printable
+from netdsl.source import Source, printable
 from netdsl.terminal import ColorChoice
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
@@ -51,7 +52,13 @@ def _lower(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -
         ctx.with_resource(lowered(values))
     except ValueError as error:
         raise click.BadParameter(printable(str(error)), ctx, param) from None
+    if ctx.info_name in _BOUNDED:
+        ctx.with_resource(within_time(Source(f"netdsl {ctx.info_name}", "").span(0, 0)))
 
+
+_BOUNDED = ("zoo", "list", "cost", "diff", "compile")
+"""Commands that are bounded in time as a whole. Others may train, wait for answers or take many
+programs, and only their work on a program is bounded."""
 
 limit: Callable[[Decorated], Decorated] = click.option(
     "--limit",
@@ -94,6 +101,30 @@ output_format: Callable[[Decorated], Decorated] = click.option(
     help="How to write the result.",
 )
 """`--format text|json`; the command gets `output_format: str`."""
+
+report_format: Callable[[Decorated], Decorated] = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "concise", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+    help="How to write the result: for readers, a line each, or for programs and code hosts.",
+)
+"""`--format text|concise|json|sarif|github`; the command gets `output_format: str`."""
+
+
+def fixing(command: Decorated) -> Decorated:
+    """`--fix`, `--diff` and `--unsafe-fixes`: `fix`, `diff` and `unsafe_fixes`, all bool."""
+    unsafe = click.option(
+        "--unsafe-fixes",
+        is_flag=True,
+        help="With --fix or --diff: also fixes that may not be what is meant.",
+    )
+    diff = click.option(
+        "--diff", is_flag=True, help="Show what --fix would change, and change nothing."
+    )
+    fix = click.option("--fix", is_flag=True, help="Apply the fixes that are safe, and look again.")
+    return fix(diff(unsafe(command)))
 
 
 def _console(ctx: click.Context, param: click.Parameter, choice: ColorChoice) -> Console:

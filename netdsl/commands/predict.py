@@ -55,6 +55,7 @@ class _WrongUsage(Failure):
     help="How many classes to name for each image.",
 )
 @options.checkpoint
+@options.limit
 @options.output_format
 @options.color
 def command(

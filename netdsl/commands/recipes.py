@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from netdsl.budgets import Work
 from netdsl.commands.console import Console
 from netdsl.commands.loading import open_program, show
 from netdsl.network import (
@@ -63,7 +64,7 @@ def load_with_recipe(
     problems += found
     network = None
     if chosen is not None and not has_errors(problems):
-        network, found = load_network(file, name, {**chosen.arguments, **given})
+        network, found = load_network(file, name, {**chosen.arguments, **given}, work=Work())
         problems += found
     if network is None or chosen is None:
         sys.exit(show(problems, console, json=json))

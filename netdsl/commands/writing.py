@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from netdsl.exits import Failure
+from netdsl.replace import replacing
 from netdsl.source import Source, printable
 
 
@@ -24,8 +24,12 @@ def require_place(path: Path, *, force: bool, mark: str = "") -> None:
         raise NoPlaceToWrite(f"there is no folder `{folder}` to write into")
     if path.is_dir():
         raise NoPlaceToWrite(f"`{shown}` is a folder; name a file with -o")
-    if force or not path.exists():
+    if path.exists() and not path.is_file():
+        raise NoPlaceToWrite(f"`{shown}` is no regular file; `-o -` writes to standard output")
+    if force or not os.path.lexists(path):
         return
+    if path.is_symlink() and not path.exists():
+        raise NoPlaceToWrite(f"`{shown}` is a link that leads nowhere; --force replaces it")
     if not mark:
         raise NoPlaceToWrite(f"`{shown}` exists; -o names another, --force replaces it")
     if mark not in path.read_bytes()[:2000].decode("utf-8", "replace"):
@@ -38,17 +42,10 @@ class CannotReplace(Failure):
     """A program's file can't be rewritten so that only what is meant changes."""
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
+def write_whole(path: Path, text: str, *, mode: int | None = None) -> None:
     """Write a text file beside its place and move it there, line ends as they are."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        os.chmod(beside, mode)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
+    with replacing(path, mode=mode) as stream:
+        stream.write(text.encode())
 
 
 def replace_program(source: Source, text: str) -> None:

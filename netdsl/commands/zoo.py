@@ -8,11 +8,11 @@ from fnmatch import fnmatchcase
 import click
 
 from netdsl import syntax
+from netdsl.amounts import short
 from netdsl.commands import options
 from netdsl.commands.console import Console
 from netdsl.exits import WRONG_USAGE, Failure
 from netdsl.parse import parse
-from netdsl.report import short
 from netdsl.source import Source
 from netdsl.terminal import styled
 from netdsl.zoo import Entry, entries
@@ -63,6 +63,7 @@ def _number(
 )
 @click.option("--max-params", metavar="N", callback=_number, help="At most N parameters: 5M.")
 @click.option("--max-macs", metavar="N", callback=_number, help="At most N multiply-adds: 600M.")
+@options.limit
 @options.output_format
 @options.color
 def command(

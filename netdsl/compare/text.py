@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from netdsl.amounts import short
 from netdsl.compare.difference import Change, Difference
 from netdsl.compare.entries import Entry, entries, few, many, ranges, unit_of, units_of
 from netdsl.cost import CostReport
-from netdsl.report import both, count, short
+from netdsl.report import both, count
 from netdsl.sizes import Size
 from netdsl.terminal import display_width, styled
 

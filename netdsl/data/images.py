@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netdsl.exits import Failure
-from netdsl.source import printable
+from netdsl.source import open_regular, printable
 
 Pixels: TypeAlias = np.ndarray
 """[h, w, C], uint8 from 0 to 255 or float32 from 0 to 1."""
@@ -35,7 +35,7 @@ def read_image(path: Path, channels: int) -> Pixels:
     """
     shown = printable(str(path))
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as stream, Image.open(stream) as image:
             check_size(image, shown)
             if image.mode in ("F", "I") or image.mode.startswith("I;"):
                 raise DataError(

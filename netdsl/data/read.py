@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from netdsl.data.dataset import Dataset, FileImages, Part
 from netdsl.data.images import EXTENSIONS, DataError, check_size, with_channels
-from netdsl.source import printable
+from netdsl.source import open_regular, printable
 
 ARCHIVE_BYTES = 8 << 30
 """All arrays of one `.npz` file together, before any is read."""
@@ -158,7 +159,7 @@ def _check_header(path: Path) -> None:
     if path.suffix.lower() not in EXTENSIONS:
         raise DataError(f"`{shown}` is not an image: its name ends in none of {_listed()}")
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as stream, Image.open(stream) as image:
             check_size(image, shown)
     except UnidentifiedImageError:
         raise DataError(f"`{shown}` is not an image that can be decoded") from None
@@ -202,17 +203,23 @@ def read_arrays(path: Path, channels: int) -> Dataset:
 
 def _load(path: Path, shown: str) -> dict[str, np.ndarray]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             total = sum(member.file_size for member in archive.infolist())
         if total > ARCHIVE_BYTES:
             raise DataError(f"`{shown}` holds {total:,} bytes, over the limit of {ARCHIVE_BYTES:,}")
         # Without pickles, which could run any code.
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
+        with open_regular(path) as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
     except zipfile.BadZipFile:
         raise DataError(f"`{shown}` is not an .npz file, or it is damaged") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, zlib.error) as error:
         raise DataError(f"`{shown}` can't be read: {error}") from None
+    except (MemoryError, OverflowError):
+        raise DataError(f"`{shown}` has an array of more bytes than there is memory") from None
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise DataError(f"`{shown}` has `{printable(key)}`, which is no array")
+    return arrays
 
 
 def _pair(

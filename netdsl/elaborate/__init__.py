@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from netdsl import syntax
 from netdsl.bind import Given, assign
-from netdsl.diagnostics import Diagnostic, Fault, did_you_mean
+from netdsl.diagnostics import Diagnostic, Fault, Frame, did_you_mean
 from netdsl.elaborate.bodies import Bodies
-from netdsl.elaborate.builder import Check, Place
+from netdsl.elaborate.builder import Check, Condition, Place
 from netdsl.elaborate.counting import refuse_too_large
 from netdsl.evaluate import evaluate
+from netdsl.fuel import OpenComparison
 from netdsl.graph import Graph, Output, Region
 from netdsl.limits import LIMITS
 from netdsl.naming import name_body
@@ -22,11 +23,17 @@ from netdsl.scope import Scope, UnknownValue, fail
 
 
 class Elaboration(NamedTuple):
-    """A network's graph, None after a mistake, with what is left to check."""
+    """A network's graph, None after a mistake, with what is left to check.
+
+    `conditions` are what the input's `where` demands; `open_comparisons` went one way for open
+    sizes in general.
+    """
 
     graph: Graph | None
     checks: tuple[Check, ...]
     diagnostics: tuple[Diagnostic, ...]
+    conditions: tuple[Condition, ...] = ()
+    open_comparisons: tuple[OpenComparison, ...] = ()
 
 
 def elaborate(
@@ -50,11 +57,14 @@ def elaborate(
         run.report(fault)
     except UnknownValue:
         pass
+    open_comparisons = tuple(file.scope.fuel.open_comparisons)
     file.scope.fuel.refill()  # For claims and recipes.
     diagnostics = run.finished_diagnostics()
     if any(diagnostic.severity == "error" for diagnostic in diagnostics):
         graph = None
-    return Elaboration(graph, tuple(run.checks), diagnostics)
+    return Elaboration(
+        graph, tuple(run.checks), diagnostics, tuple(run.conditions), open_comparisons
+    )
 
 
 def resolve_network(file: ProgramFile, name: str) -> tuple[syntax.Network, list[syntax.Variant]]:
@@ -82,6 +92,8 @@ def resolve_network(file: ProgramFile, name: str) -> tuple[syntax.Network, list[
         base = file.networks.get(declaration.base)
         if base is None:
             help = did_you_mean(declaration.base, tuple(file.networks))
+            if declaration.base in file.blocks:
+                help = f"`{declaration.base}` is a block: a network has an input, and calls it"
             fail(
                 "unknown-network",
                 f"there is no network `{declaration.base}` in this file",
@@ -118,6 +130,9 @@ class _Networks(Bodies):
         scope = Scope(file.scope)
         for parameter in network.parameters:
             scope.bind(parameter.name, arguments[parameter.name], parameter.span)
+        self.variants = tuple(
+            Frame(variant.span, f"the variant `{variant.name}`") for variant in reversed(variants)
+        )
         place = Place(scope, name_body(network.body), file, (), (), None, [])
         refuse_too_large(network.body, scope)
         self.body(network.body, place)
@@ -130,7 +145,7 @@ class _Networks(Bodies):
         for variant in variants:
             for statement in variant.body.statements if variant.body is not None else ():
                 self.variant_statement(statement, scope, own=variant is owner)
-        if self.found:
+        if self.found or self.incomplete:
             raise UnknownValue
         if not any(node.op is None for node in self.nodes):
             fail(

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from netdsl import syntax
 from netdsl.bind import Given, assign, missing_argument
 from netdsl.diagnostics import Fault, Frame, Label, LimitFault, did_you_mean
-from netdsl.elaborate.builder import Check, Place, check_label
-from netdsl.elaborate.calls import Calls, parameter_names
+from netdsl.elaborate.builder import Check, Condition, Place, check_label
+from netdsl.elaborate.calls import Calls, labelled_elsewhere, parameter_names
 from netdsl.evaluate import evaluate, is_template, match_pattern, path_parts, truth
 from netdsl.fuel import PASS
 from netdsl.graph import Node, Origin, Output, PassNumber
@@ -16,6 +16,8 @@ from netdsl.input_sizes import input_shape
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
+from netdsl.size_conditions import allowed_sizes
+from netdsl.sizes import symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType, Window
 
@@ -41,6 +43,7 @@ class Bodies(Calls):
 
     def _make_unknown(self, statement: syntax.Statement, place: Place) -> None:
         """What a statement with a mistake would have given is unknown from here on."""
+        self.incomplete = True
         if isinstance(statement, (syntax.Flow, syntax.Input)):
             place.current = Tensor(-1, None, statement.span)
         if isinstance(statement, syntax.Input):
@@ -48,6 +51,8 @@ class Bodies(Calls):
             for size in statement.sizes:
                 if isinstance(size, syntax.Name):
                     place.scope.names.setdefault(size.name, UNKNOWN)
+        if isinstance(statement, syntax.Flow):
+            place.scope.body.lost += _template_labels(statement)
         label = statement.label if isinstance(statement, syntax.Flow) else None
         if label is not None and not is_template(label):
             place.scope.labels.names[".".join(path_parts(label, place.scope))] = place.current
@@ -103,7 +108,12 @@ class Bodies(Calls):
 
     def input(self, statement: syntax.Input, place: Place) -> None:
         if self.calling or place.indices or place.prefix:
-            fail("input-misplaced", "an input belongs to the network's own body", statement.span)
+            fail(
+                "input-misplaced",
+                "an input belongs to the network's own body",
+                statement.span,
+                help="what enters a block or braces is called `in` there",
+            )
         first = next((node for node in self.nodes if node.op is None), None)
         if first is not None:
             fail(
@@ -114,12 +124,18 @@ class Bodies(Calls):
             )
         check_label((statement.name,), statement.name_span)
         shape = input_shape(statement, place.scope, self.size_settings, symbolic=self.symbolic)
+        if statement.where is not None:
+            self.conditions.append(Condition(statement.where, place.scope))
+        unknowns = {each.name: each for size in shape for each in symbols(size)}
+        if unknowns:
+            place.scope.fuel.allowed, _ = allowed_sizes(self.conditions, unknowns)
         if len(shape) not in (1, 3):
             fail(
                 "input-rank",
                 f"an input has 1 or 3 sizes, not {len(shape)}",
                 statement.sizes[0].span.to(statement.sizes[-1].span),
-                help="an image is [height, width, channels], a vector [features]",
+                help="an image is [height, width, channels], a vector [features]"
+                + (": without the number of images" if len(shape) == 4 else ""),
             )
         origin = Origin(statement.span, {}, ())
         node = Node(len(self.nodes), None, (), TensorType(shape), (statement.name,), origin)
@@ -208,6 +224,8 @@ class Bodies(Calls):
                 path.span,
                 help=f"a label names the value of a chain: `{name}: conv(…)`",
             )
+        if place.scope.is_lost(name):
+            raise UnknownValue
         labels = tuple(
             each
             for each in place.scope.visible()
@@ -218,6 +236,7 @@ class Bodies(Calls):
             f"there is no value labelled `{name}` here",
             path.span,
             help=did_you_mean(name, labels),
+            labels=labelled_elsewhere(name, place.file.tree),
         )
 
     def run_step(self, step: syntax.Step, place: Place) -> None:
@@ -234,6 +253,7 @@ class Bodies(Calls):
                         "repeat-count",
                         f"`repeat` takes a whole number of at least 0, not {describe(number)}",
                         count.span,
+                        help="`//` divides whole numbers" if isinstance(number, float) else "",
                     )
                 if number > LIMITS.nodes:
                     fail(
@@ -250,7 +270,8 @@ class Bodies(Calls):
                 given = evaluate(values, place.scope)
                 if not isinstance(given, (list, tuple)) or isinstance(given, Window):
                     message = f"`for` goes through a list, not {describe(given)}"
-                    fail("loop-values", message, values.span)
+                    help = f"`range({given})` counts to it" if isinstance(given, int) else ""
+                    fail("loop-values", message, values.span, help=help)
                 bound = (match_pattern(pattern, each, values.span) for each in given)
                 self.loop(step, body, bound, len(given), place, "for")
             case syntax.If():
@@ -276,7 +297,6 @@ class Bodies(Calls):
                 place.scope.labels.bind(f"{group}.{name}", value, span)
 
     def condition(self, step: syntax.If, place: Place) -> None:
-        self.current_known(place)
         taken = truth(step.condition, place.scope)
         body = step.then if taken else step.otherwise
         with self.region(
@@ -317,6 +337,16 @@ class Bodies(Calls):
                     self.body(body, inner)
                 around.current = inner.current
         place.current = around.current
+
+
+def _template_labels(part: object) -> list[str]:
+    """What each template label in a part of the syntax tree begins with."""
+    if isinstance(part, Span) or not isinstance(part, tuple):
+        return []
+    found = [each for inner in part for each in _template_labels(inner)]
+    if isinstance(part, syntax.Flow) and part.label is not None and is_template(part.label):
+        found.append(part.label.span.text.partition("{")[0])
+    return found
 
 
 def _head(whole: Span, body: Span) -> Span:

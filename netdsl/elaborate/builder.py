@@ -10,6 +10,7 @@ from typing import NamedTuple
 from netdsl import syntax
 from netdsl.bind import Given
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, too_many_errors
+from netdsl.elaborate.lineage import mismatch_notes, size_note
 from netdsl.evaluate import is_template, path_parts
 from netdsl.fuel import STATEMENT
 from netdsl.graph import Item, Node, Origin, Output, Region, RegionKind
@@ -40,6 +41,13 @@ class Check(NamedTuple):
     scope: Scope
     nodes: tuple[int, int] | None
     trail: tuple[Frame, ...]
+
+
+class Condition(NamedTuple):
+    """What an input's `where` demands, with the names that it may use."""
+
+    expression: syntax.Expression
+    scope: Scope
 
 
 class Place:
@@ -108,6 +116,7 @@ class Builder:
         self.depth = 0
         """How many bodies are being elaborated, one in another."""
         self.checks: list[Check] = []
+        self.conditions: list[Condition] = []
         self.found: dict[tuple[str, Span], Diagnostic] = {}
         self.repeated: dict[tuple[str, Span], int] = {}
         self.items: list[Item] = []
@@ -115,12 +124,17 @@ class Builder:
         self.calling: list[Block] = []
         """The blocks being called, outermost first."""
         self.in_aux = False
+        self.variants: tuple[Frame, ...] = ()
+        """The variants that the network is elaborated for, the innermost first."""
+        self.incomplete = False
+        """Whether something could not be elaborated for a mistake, maybe one told elsewhere."""
         self.size_settings: dict[str, Given] = {}
 
     def report(self, fault: Fault, trail: tuple[Frame, ...] = ()) -> None:
         diagnostic = fault.diagnostic
         if trail and not diagnostic.trail:
             diagnostic = diagnostic._replace(trail=trail)
+        diagnostic = diagnostic._replace(trail=(*diagnostic.trail, *self.variants))
         key = diagnostic.code, diagnostic.span
         if key in self.found:
             self.repeated[key] = self.repeated.get(key, 0) + 1
@@ -251,16 +265,30 @@ class Builder:
             types.append(operand.type)
         origin = Origin(span, arguments, place.trail)
         spans = tuple(operand.span for operand in operands)
-        type = infer(op, tuple(types), spans, origin)
+        inputs = tuple(operand.node for operand in operands)
+        try:
+            type = infer(op, tuple(types), spans, origin)
+        except Fault as fault:
+            raise Fault(self._with_lineage(fault.diagnostic, op, inputs)) from None
         if op.holds_weights:
             self.hold(path, span)
         index = len(self.nodes)
-        inputs = tuple(operand.node for operand in operands)
         self.nodes.append(Node(index, op, inputs, type, path, origin))
         self.items.append(index)
         if self.in_aux:
             self.auxiliary.add(index)
         return Tensor(index, type, span)
+
+    def _with_lineage(self, diagnostic: Diagnostic, op: Op, inputs: tuple[int, ...]) -> Diagnostic:
+        """A mistake of sizes with the arithmetic that led to them."""
+        notes: tuple[str, ...] = ()
+        source = diagnostic.span.source
+        if diagnostic.code == "shape-mismatch":
+            channels = op.name != "concat"
+            notes = mismatch_notes(self.nodes, inputs, source, channels=channels)
+        elif diagnostic.code == "window-too-large":
+            notes = tuple(filter(None, (size_note(self.nodes, inputs[0], source),)))
+        return diagnostic._replace(notes=(*diagnostic.notes, *notes))
 
     @contextmanager
     def region(

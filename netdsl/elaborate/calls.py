@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from netdsl import syntax
-from netdsl.bind import Given, assign, bind, missing_argument
-from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, did_you_mean
+from netdsl.bind import Given, assign, bind, missing_argument, with_choices
+from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, NearNames, did_you_mean
 from netdsl.elaborate.builder import Builder, Holders, Place
+from netdsl.elaborate.lineage import lost_its_edge
 from netdsl.evaluate import evaluate, match_pattern, truth
 from netdsl.fuel import CALL
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
-from netdsl.ops import OPERATORS, SYNONYMS
+from netdsl.ops import OPERATORS, SYNONYMS, meant
 from netdsl.ops.base import Op
 from netdsl.program import Block
 from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
@@ -31,15 +32,21 @@ class Calls(Builder):
             return found
         if name in OPERATORS:
             return OPERATORS[name]
+        if found is None and name in place.file.networks:
+            help = "put what both need into a `block`"
+            fail("not-a-layer", f"`{name}` is a network, not a layer", span, help=help)
         if found is not None:
             help = f"`from {name} -> …` goes on from a value" if isinstance(found, Tensor) else ""
             fail("not-a-layer", f"`{name}` is {describe(found)}, not a layer", span, help=help)
-        if name in SYNONYMS:
-            help = f"it is called `{SYNONYMS[name]}` here"
+        other = meant(name)
+        if other is not None:
+            help = f"it is called `{other}` here"
         elif name in place.file.library.shared_blocks():
             help = f"write `import {name} from std` at the top of the file"
         else:
-            help = did_you_mean(name, (*OPERATORS, *place.file.blocks))
+            help = did_you_mean(name, (*OPERATORS, *place.file.blocks, *SYNONYMS))
+            if isinstance(help, NearNames) and help.names[0] in SYNONYMS:
+                help = f"`{help.names[0]}` is called `{SYNONYMS[help.names[0]]}` here"
             help = help or "`netdsl list operators` shows them all"
         fail("unknown-layer", f"there is no operator or block `{name}`", span, help=help)
 
@@ -66,11 +73,23 @@ class Calls(Builder):
         place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
 
     def arguments(self, call: syntax.Call, target: Block | type[Op], place: Place) -> list[Given]:
-        given = [
-            Given(each.name, evaluate(each.value, place.scope), each.span)
-            for each in call.arguments
-        ]
         names = parameter_names(target)
+        given = []
+        for position, each in enumerate(call.arguments):
+            name = each.name or (names[position] if position < len(names) else "")
+            try:
+                value = evaluate(each.value, place.scope)
+            except LimitFault:
+                raise
+            except Fault as fault:
+                parameter = None if isinstance(target, Block) else target.parameters.get(name)
+                if fault.diagnostic.span != each.value.span:
+                    raise
+                if parameter is None:
+                    found = labelled_elsewhere(each.value.span.text, place.file.tree)
+                    raise Fault(fault.diagnostic._replace(labels=found)) from None
+                raise Fault(with_choices(fault.diagnostic, name, parameter)) from None
+            given.append(Given(each.name, value, each.span))
         taken = {
             each.name if each.name is not None else names[position]
             for position, each in enumerate(given)
@@ -103,18 +122,25 @@ class Calls(Builder):
         place.scope.fuel.spend(CALL, call.span)
         names = tuple(parameter.name for parameter in declaration.parameters)
         scope = Scope(block.file.scope)
-        values = self.parameter_values(
-            block.name,
-            declaration.parameters,
-            assign(names, given, block.name, call.name_span),
-            scope,
-            call.name_span,
-        )
-        if current.type is None:
-            raise UnknownValue
+        try:
+            values = self.parameter_values(
+                block.name,
+                declaration.parameters,
+                assign(names, given, block.name, call.name_span),
+                scope,
+                call.name_span,
+            )
+        except LimitFault:
+            raise
+        except Fault as fault:
+            declared = Label(declaration.name_span, f"`{block.name}` is declared here")
+            labels = (*fault.diagnostic.labels, declared)
+            raise Fault(fault.diagnostic._replace(labels=labels)) from None
+        # With an unknown value too, so that the mistakes of names in the block are told.
         scope.names["in"] = current
         shown = ", ".join(f"{key} = {_shown(each)}" for key, each in values.items())
-        frame = Frame(call.span, f"`{block.name}({shown})`" if shown else f"`{block.name}`")
+        text = f"`{block.name}({shown})`" if shown else f"`{block.name}`"
+        frame = Frame(call.span, text, declaration.name_span)
         prefix = self.path(call, place)
         trail = (frame, *place.trail)
         inner = Place(scope, block.names, block.file, prefix, trail, current, [])
@@ -191,7 +217,18 @@ class Calls(Builder):
         for each in named:
             assert isinstance(each.value, Tensor)
             operands.append(Tensor(each.value.node, each.value.type, each.span))
-        place.current = self.merged(call, op.bound(values), operands, spans, place)
+        try:
+            place.current = self.merged(call, op.bound(values), operands, spans, place)
+        except LimitFault:
+            raise
+        except Fault as fault:
+            made = tuple(
+                Label(each.value.span, f"`{each.span.text}` is labelled here")
+                for each in named
+                if isinstance(each.value, Tensor) and fault.diagnostic.code == "shape-mismatch"
+            )
+            labels = (*fault.diagnostic.labels, *made)
+            raise Fault(fault.diagnostic._replace(labels=labels)) from None
 
     def merged(
         self,
@@ -244,7 +281,13 @@ class Calls(Builder):
 
     def residual(self, step: syntax.Residual, place: Place) -> None:
         start = self.current(place, step.span)
-        self.current_known(place)
+        if start.type is None:
+            inner = place.inner(place.branch(start))
+            self.body(step.body, inner)
+            if step.shortcut is not None:
+                inner.current = start
+                self.body(step.shortcut, inner)
+            raise UnknownValue
         adds = step.condition is None or truth(step.condition, place.branch(start))
         taken = "plain"
         projects = False
@@ -294,9 +337,19 @@ class Calls(Builder):
         except Fault as fault:
             diagnostic = fault.diagnostic
             body, shortcut = operands
+            if diagnostic.span == word and step.shortcut is not None:
+                message = f"the residual's body gives {body.type}, its shortcut {shortcut.type}"
+                help = (
+                    "`pad = same` keeps the size"
+                    if lost_its_edge(body.type, shortcut.type)
+                    else "the shortcut needs the body's stride and its number of channels"
+                )
+                diagnostic = diagnostic._replace(message=message, help=help)
             if diagnostic.span == word and step.shortcut is None:
                 help = (
-                    "project the shortcut where the shape changes: "
+                    "`pad = same` keeps the size"
+                    if lost_its_edge(body.type, shortcut.type)
+                    else "project the shortcut where the shape changes: "
                     "`} shortcut if in.shape != out.shape { conv(…, 1x1, stride) }`"
                 )
                 message = f"the residual's body gives {body.type}, its input is {shortcut.type}"
@@ -320,7 +373,8 @@ class Calls(Builder):
             elif parameter.default is not None:
                 value, place = evaluate(parameter.default, scope), parameter.span
             else:
-                raise missing_argument(what, name, parameter.kind or "", span)
+                names = tuple(each.name for each in parameters)
+                raise missing_argument(what, name, parameter.kind or "", span, names)
             is_block = isinstance(value, (Block, type))
             if parameter.kind == "block" and not is_block:
                 fail(
@@ -360,3 +414,13 @@ def parameter_names(target: Block | type[Op]) -> tuple[str, ...]:
     if isinstance(target, Block):
         return tuple(parameter.name for parameter in target.declaration.parameters)
     return tuple(target.parameters)
+
+
+def labelled_elsewhere(name: str, part: object) -> tuple[Label, ...]:
+    """Where a part of a syntax tree has a label that some place does not know."""
+    if isinstance(part, Span) or not isinstance(part, tuple):
+        return ()
+    if isinstance(part, syntax.Flow) and part.label is not None and part.label.span.text == name:
+        text = f"this `{name}` is known from here to the end of its body"
+        return (Label(part.label.span, text),)
+    return next((each for inner in part if (each := labelled_elsewhere(name, inner))), ())

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.deadline import within_time
+from netdsl.diagnostics import Diagnostic, LimitFault
 from netdsl.format.columns import align, align_settings, comment_gaps, text_of
 from netdsl.format.layout import INDENT, Line, lay_out
 from netdsl.format.words import Word, read_words
@@ -24,6 +25,14 @@ _LIMITS = ("line-too-long", "program-too-long")
 def format_source(source: Source) -> tuple[str | None, tuple[Diagnostic, ...]]:
     """The formatted text; None for one with mistakes of syntax, which are reported; also where
     the formatted text would pass a limit."""
+    try:
+        with within_time(source.span(0, 0)):
+            return _format(source)
+    except LimitFault as fault:
+        return None, (fault.diagnostic,)
+
+
+def _format(source: Source) -> tuple[str | None, tuple[Diagnostic, ...]]:
     tree, diagnostics = parse(source)
     if tree is None:
         return None, diagnostics

@@ -21,6 +21,7 @@ from netdsl.lift.onnx_nodes import MOVES, NODES
 from netdsl.lift.traced import Path as Key
 from netdsl.lift.traced import Traced
 from netdsl.lift.values import FrontEnd, UnknownOperation, Unsayable, Value
+from netdsl.source import open_regular, printable
 from netdsl.tensor import TensorType
 
 
@@ -39,11 +40,14 @@ class UnusableModel(Failure):
 def read_model(path: Path) -> onnx.ModelProto:
     """The model in a file, with its weights, which may lie in files beside it."""
     try:
-        return onnx.load(path)
+        with open_regular(path):  # A device would be read without an end.
+            return onnx.load(path)
     except FileNotFoundError as error:
-        raise UnreadableModel(f"there is no file `{error.filename or path}`") from None
+        missing = printable(str(error.filename or path))
+        raise UnreadableModel(f"there is no file `{missing}`") from None
     except Exception as error:  # The parser of protocol buffers has no common exception.
-        raise UnreadableModel(f"`{path}` is no ONNX model that can be read: {error}") from None
+        shown = printable(str(path))
+        raise UnreadableModel(f"`{shown}` is no ONNX model that can be read: {error}") from None
 
 
 def trace_onnx(model: onnx.ModelProto, shape: tuple[int, ...] | None, source: str) -> Traced:

@@ -116,12 +116,16 @@ WORDS: frozenset[str] = frozenset(
 SYNONYMS: dict[str, str] = {
     "adaptive_avg_pool": "adaptiveavgpool",
     "adaptive_max_pool": "adaptivemaxpool",
+    "adaptiveavgpool2d": "adaptiveavgpool",
+    "adaptivemaxpool2d": "adaptivemaxpool",
     "average_pool": "avgpool",
+    "averagepooling2d": "avgpool",
     "avg_pool": "avgpool",
     "avgpool2d": "avgpool",
     "batch_norm": "bn",
     "batchnorm": "bn",
     "batchnorm2d": "bn",
+    "batchnormalization": "bn",
     "cls_token": "class_token",
     "concatenate": "concat",
     "conv2d": "conv",
@@ -130,7 +134,9 @@ SYNONYMS: dict[str, str] = {
     "convtranspose2d": "conv_transpose",
     "deconv": "conv_transpose",
     "depthwise_conv": "depthwise",
+    "depthwiseconv2d": "depthwise",
     "drop_path": "stochastic_depth",
+    "dropout2d": "dropout",
     "droppath": "stochastic_depth",
     "dwconv": "depthwise",
     "fc": "dense",
@@ -140,6 +146,8 @@ SYNONYMS: dict[str, str] = {
     "global_avg_pool": "globalavgpool",
     "global_max_pool": "globalmaxpool",
     "global_pool": "globalavgpool",
+    "globalaveragepooling2d": "globalavgpool",
+    "globalmaxpooling2d": "globalmaxpool",
     "group_norm": "groupnorm",
     "hardsigmoid": "hard_sigmoid",
     "hardswish": "hard_swish",
@@ -148,6 +156,7 @@ SYNONYMS: dict[str, str] = {
     "interpolate": "upsample",
     "layer_norm": "layernorm",
     "layer_scale": "scale",
+    "layernormalization": "layernorm",
     "leakyrelu": "leaky_relu",
     "linear": "dense",
     "local_response_norm": "lrn",
@@ -155,6 +164,7 @@ SYNONYMS: dict[str, str] = {
     "max_pool": "maxpool",
     "maximum": "max",
     "maxpool2d": "maxpool",
+    "maxpooling2d": "maxpool",
     "mha": "attention",
     "multi_head_attention": "attention",
     "multihead_attention": "attention",
@@ -171,8 +181,16 @@ SYNONYMS: dict[str, str] = {
     "to_tokens": "tokens",
     "transposed_conv": "conv_transpose",
     "upsampling": "upsample",
+    "upsampling2d": "upsample",
     "zero_pad": "pad",
     "zeropad": "pad",
     "zeropad2d": "pad",
+    "zeropadding2d": "pad",
 }
-"""What other tools call our operators, for the help of an unknown one."""
+"""What other tools call our operators in small letters, for the help of an unknown one."""
+
+
+def meant(name: str) -> str | None:
+    """The operator that a name of another tool stands for: `MaxPool2d` for `maxpool`."""
+    small = name.lower()
+    return SYNONYMS.get(small) or (small if small in OPERATORS and small != name else None)

@@ -11,9 +11,9 @@ from typing import ClassVar
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
 from netdsl.derivation import Step, Term, ceiling, named, remark
 from netdsl.kinds import Choice, Integer, StepKind, WindowKind
-from netdsl.ops.base import Op, OpError, whole
+from netdsl.ops.base import Op, OpError, Requirement, equal_parts, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
-from netdsl.ops.windows import require_image, require_multiple, require_sequence
+from netdsl.ops.windows import require_image, require_multiple, require_sequence, tiling
 from netdsl.parameters import param
 from netdsl.sizes import Size, ceil_divide
 from netdsl.tensor import Cost, Derived, Field, Nested, TensorType, Weight, Window
@@ -33,6 +33,9 @@ class _Attention(Op):
         "proj.bias",
     )
     """What state_dicts call kernel and bias of the first projection and of the last."""
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        return equal_parts(self, inputs[0].channels, "heads")
 
     def require_heads(self, x: TensorType) -> None:
         if isinstance(x.channels, int) and x.channels % self.heads:
@@ -364,6 +367,10 @@ class _Partition(_WindowAttention):
         self.require_heads(x)
         require_multiple(self, x, self.window, "window")
         return x
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        (x,) = inputs
+        return (*super().requirements(x), *tiling(self, x, self.window, "window"))
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         table = "relative_position_bias_table"

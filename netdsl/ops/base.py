@@ -6,7 +6,7 @@ An operator knows shapes, not places in a text: a rule that meets a mistake rais
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, NamedTuple
 
 from netdsl.code import Emission
 from netdsl.derivation import Step
@@ -39,6 +39,32 @@ class OpError(Exception):
         self.operand = operand
         self.note = note
         self.help = help
+
+
+class Requirement(NamedTuple):
+    """What a layer needs of sizes that depend on the input's, to be decided for all of them.
+
+    `left` and `right` must be `equal`; or `left` be `divisible` by `right`, or `at least` that.
+    `subject` is a clause that "only when …" can follow; `code` is that of the mistake, `argument`
+    the parameter at fault, if any.
+    """
+
+    code: str
+    subject: str
+    relation: Literal["equal", "divisible", "at least"]
+    left: Size
+    right: Size
+    argument: str = ""
+
+
+def equal_parts(op: Op, channels: Size, argument: str) -> tuple[Requirement, ...]:
+    """That the parameter `argument` divides a number of channels, where that is an open size."""
+    parts: Size = getattr(op, argument)
+    if parts == 1 or isinstance(channels % parts, int):
+        return ()
+    subject = f"`{argument} = {parts}` of `{op.name}` divides the channels"
+    code = "channels-not-divisible"
+    return (Requirement(code, subject, "divisible", channels, parts, argument),)
 
 
 def whole(size: Size) -> int:
@@ -79,6 +105,11 @@ class Op(Documented):
     def infer(self, *inputs: TensorType) -> TensorType:
         """The type of the output; raises OpError where the inputs don't fit."""
         raise NotImplementedError
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        """What `infer` can't decide of open sizes: it refuses what no size meets, and goes on as if
+        the rest were met."""
+        return ()
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         """The arrays that the layer holds, for inputs that `infer` accepted."""

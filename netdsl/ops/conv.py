@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
 from netdsl.derivation import Step, Term, named, product, remark
 from netdsl.kinds import Boolean, Integer, Padding, PaddingKind, StepKind, WindowKind
-from netdsl.ops.base import Op, OpError, whole
+from netdsl.ops.base import Op, OpError, Requirement, equal_parts, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
 from netdsl.ops.windows import (
     NO_PADDING,
@@ -46,8 +46,8 @@ class _Sliding(Op):
         note = "+ F: a bias for each filter"
         return Step("weights", kernels + filters, note), Step("macs", kernels * places)
 
-    def require_divisor(self, groups: int, count: Size, what: str) -> None:
-        if isinstance(count, int) and count % groups:
+    def require_divisor(self, groups: Size, count: Size, what: str) -> None:
+        if isinstance(groups, int) and isinstance(count, int) and count % groups:
             raise OpError(
                 "channels-not-divisible",
                 f"groups = {groups} does not divide {what}",
@@ -80,12 +80,12 @@ class Conv(_Sliding):
     """
 
     name = "conv"
-    filters: int = param("channels F of the output", Integer(1))
+    filters: Size = param("channels F of the output", Integer(1, symbolic=True))
     kernel: Window = param("window K, pixels", WindowKind())
     stride: Window = param("step S of the window, pixels", StepKind(), Window(1, 1))
     pad: Padding = param("pixels P around the image", PaddingKind(), NO_PADDING)
     dilation: Window = param("pixels D from tap to tap", StepKind(), Window(1, 1))
-    groups: int = param("groups G of channels, convolved apart", Integer(1), 1)
+    groups: Size = param("groups G of channels, convolved apart", Integer(1, symbolic=True), 1)
     bias: bool = param("whether each filter adds a learned constant", Boolean(), True)
     init: str = param("how the weights start", INITIALIZER, "lecun_normal")
 
@@ -96,6 +96,10 @@ class Conv(_Sliding):
         self.require_divisor(self.groups, self.filters, f"filters = {self.filters}")
         height, width = strided_sizes(x, self.kernel, self.stride, self.pad, self.dilation)
         return TensorType((height, width, self.filters))
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        entering = equal_parts(self, inputs[0].channels, "groups")
+        return (*entering, *equal_parts(self, self.filters, "groups"))
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         (x,) = inputs
@@ -113,7 +117,7 @@ class Conv(_Sliding):
         channels, filters = named("C", x.channels), named("F", self.filters)
         taps, seen = kernel_taps(self.kernel), channels
         notes = []
-        if self.groups > 1:
+        if self.groups != 1:
             seen = channels / named("G", self.groups)
             notes.append(
                 remark(
@@ -132,7 +136,8 @@ class Conv(_Sliding):
 
     def mixing(self, channels: Size) -> list[Step]:
         """What a window of one pixel is for."""
-        if not isinstance(channels, int) or channels == self.filters:
+        known = isinstance(channels, int) and isinstance(self.filters, int)
+        if not known or channels == self.filters:
             change = "mixes its channels and leaves their number"
         elif channels > self.filters:
             change = f"shrinks the depth from {channels} to {self.filters} channels"
@@ -151,8 +156,9 @@ class Conv(_Sliding):
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs
         keywords = _keywords(self.kernel, self.stride, self.pad, self.dilation)
-        keywords.append(("feature_group_count", Usual(self.groups, 1)))
-        return _convolution("nnx.Conv", x.channels, self.filters, keywords, self.bias, self.init)
+        keywords.append(("feature_group_count", Usual(whole(self.groups), 1)))
+        filters = whole(self.filters)
+        return _convolution("nnx.Conv", x.channels, filters, keywords, self.bias, self.init)
 
 
 class Depthwise(_Sliding):
@@ -223,7 +229,7 @@ class ConvTranspose(_Sliding):
     """
 
     name = "conv_transpose"
-    filters: int = param("channels F of the output", Integer(1))
+    filters: Size = param("channels F of the output", Integer(1, symbolic=True))
     kernel: Window = param("window K, pixels", WindowKind())
     stride: Window = param("pixels S between the windows", StepKind(), Window(1, 1))
     pad: Padding = param("pixels P cut off the full result", PaddingKind(), NO_PADDING)
@@ -323,7 +329,7 @@ class ConvTranspose(_Sliding):
             ("kernel_dilation", Usual(emit_window(self.dilation), 1)),
         ]
         return _convolution(
-            "nnx.ConvTranspose", x.channels, self.filters, keywords, self.bias, self.init
+            "nnx.ConvTranspose", x.channels, whole(self.filters), keywords, self.bias, self.init
         )
 
     def field(self) -> Field:

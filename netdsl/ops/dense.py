@@ -8,6 +8,7 @@ from netdsl.kinds import Boolean, Choice, Integer
 from netdsl.ops.base import Op, OpError, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
 from netdsl.parameters import param
+from netdsl.sizes import Size
 from netdsl.tensor import Cost, TensorType, Weight
 
 
@@ -27,7 +28,7 @@ class Dense(Op):
 
     name = "dense"
     holds_weights = True
-    features: int = param("outputs F", Integer(1))
+    features: Size = param("outputs F", Integer(1, symbolic=True))
     bias: bool = param("whether each output adds a learned constant", Boolean(), True)
     init: str = param("how the weights start", INITIALIZER, "lecun_normal")
     axis: str = param(
@@ -77,5 +78,5 @@ class Dense(Op):
         keywords: list[tuple[str, Fragment]] = [("use_bias", Usual(self.bias, True))]
         keywords += initializer_keyword("kernel_init", self.init, "lecun_normal")
         keywords.append(("rngs", Rngs()))
-        module = call("nnx.Linear", whole(x.channels), self.features, **dict(keywords))
+        module = call("nnx.Linear", whole(x.channels), whole(self.features), **dict(keywords))
         return Emission(Call(Module(), (Input(),)), module)

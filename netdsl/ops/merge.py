@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from netdsl.code import Emission, Fragment, Input, Listing, Operation, call
 from netdsl.derivation import AXES, Step, named, remark, total, values_count
-from netdsl.ops.base import Op, OpError
-from netdsl.sizes import Size, counterexample, evaluate
+from netdsl.ops.base import Op, OpError, Requirement
+from netdsl.sizes import Size
 from netdsl.tensor import Cost, TensorType, Weight
 
 
 class _Merge(Op):
     is_merge = True
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        first = inputs[0]
+        axes = len(first.shape)
+        return tuple(each for x in inputs for each in _agreement(self, first, x, axes))
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         return ()
@@ -37,27 +42,36 @@ def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, a
         )
     names = AXES[len(first.shape)]
     for name, a, b in list(zip(names, first.shape, other.shape, strict=True))[:axes]:
-        note = _difference(a, b)
-        if note is not None:
+        if _always_differ(a, b):
+            verb = "differ" if name == "channels" else "differs"
             raise OpError(
                 "shape-mismatch",
-                f"`{op.name}` joins {first} with {other}: {name} differs, {a} and {b}",
+                f"`{op.name}` joins {first} with {other}: {name} {verb}, {a} and {b}",
                 operand=operand,
-                note=note,
+                help=f"`conv({a}, 1x1)` makes {a} channels of {b}"
+                if name == "channels"
+                else "`pad = same` keeps a size; `pad` and `crop` change it",
             )
 
 
-def _difference(a: Size, b: Size) -> str | None:
-    """How two sizes differ: "" for numbers, an example for symbols; None where they don't."""
-    if a == b:
-        return None
-    if isinstance(a, int) and isinstance(b, int):
-        return ""
-    values = counterexample(a, b)
-    if values is None:
-        return None
-    given = ", ".join(f"{name} = {value}" for name, value in sorted(values.items()))
-    return f"for instance, {given} gives {evaluate(a, values)} and {evaluate(b, values)}"
+_PLURAL = {"height": "heights", "width": "widths", "channels": "channels", "tokens": "tokens"}
+
+
+def _always_differ(a: Size, b: Size) -> bool:
+    difference = a - b
+    return isinstance(difference, int) and difference != 0
+
+
+def _agreement(op: Op, first: TensorType, other: TensorType, axes: int) -> tuple[Requirement, ...]:
+    """That the first `axes` sizes of two shapes are equal, where it depends on the input."""
+    names = AXES[len(first.shape)]
+    return tuple(
+        Requirement(
+            "shape-mismatch", f"the {_PLURAL[name]} that `{op.name}` joins agree", "equal", a, b
+        )
+        for name, a, b in list(zip(names, first.shape, other.shape, strict=True))[:axes]
+        if a != b
+    )
 
 
 class Concat(_Merge):
@@ -76,6 +90,11 @@ class Concat(_Merge):
             _require_equal(self, inputs[0], x, operand, len(x.shape) - 1)
             channels = channels + x.channels
         return TensorType((*inputs[0].shape[:-1], channels))
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        first = inputs[0]
+        axes = len(first.shape) - 1
+        return tuple(each for x in inputs for each in _agreement(self, first, x, axes))
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost()
@@ -121,19 +140,33 @@ class Multiply(_Merge):
     name = "mul"
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        whole = max(inputs, key=lambda x: (len(x.shape), not _is_weighing(x)))
+        whole = _weighed(inputs)
         for operand, x in enumerate(inputs):
             if x != whole and whole.is_image and _is_weighing(x):
-                if _difference(x.channels, whole.channels) is not None:
+                if _always_differ(x.channels, whole.channels):
                     raise OpError(
                         "shape-mismatch",
                         f"`mul` weighs the {whole.channels} channels of {whole} with "
                         f"{x.channels} numbers",
                         operand=operand,
+                        help="it takes one number for each channel",
                     )
             else:
                 _require_equal(self, whole, x, operand, len(x.shape))
         return whole
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        whole = _weighed(inputs)
+        found: list[Requirement] = []
+        for x in inputs:
+            if x == whole or not (whole.is_image and _is_weighing(x)):
+                found += _agreement(self, whole, x, len(x.shape))
+            elif x.channels != whole.channels:
+                subject = "there is a number for each channel that `mul` weighs"
+                found.append(
+                    Requirement("shape-mismatch", subject, "equal", whole.channels, x.channels)
+                )
+        return tuple(found)
 
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         steps = super().derivation(output, *inputs)
@@ -152,6 +185,11 @@ class Multiply(_Merge):
             for index, x in enumerate(inputs)
         ]
         return Emission(Operation("*", tuple(operands)))
+
+
+def _weighed(inputs: tuple[TensorType, ...]) -> TensorType:
+    """The input that the others weigh, or are as large as."""
+    return max(inputs, key=lambda x: (len(x.shape), not _is_weighing(x)))
 
 
 def _is_weighing(x: TensorType) -> bool:

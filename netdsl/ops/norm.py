@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl.code import Call, Emission, Fragment, Input, Module, NotTrain, Rngs, Usual, call
 from netdsl.derivation import Step, named, values_count
 from netdsl.kinds import Boolean, Choice, Integer, Number
-from netdsl.ops.base import Op, OpError, whole
+from netdsl.ops.base import Op, OpError, Requirement, equal_parts, whole
 from netdsl.ops.windows import require_image
 from netdsl.parameters import param
 from netdsl.tensor import Cost, Derived, TensorType, Weight
@@ -172,6 +172,9 @@ class GroupNorm(_Normalisation):
                 argument="groups",
             )
         return x
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        return equal_parts(self, inputs[0].channels, "groups")
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=7 * output.elements)

@@ -7,8 +7,8 @@ from math import prod
 from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, Usual, call
 from netdsl.derivation import AXES, Step, ceiling, named, product, remark, term, values_count
 from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, WindowKind
-from netdsl.ops.base import Op, OpError, whole
-from netdsl.ops.windows import require_image, require_multiple
+from netdsl.ops.base import Op, OpError, Requirement, equal_parts, whole
+from netdsl.ops.windows import require_image, require_multiple, tiling
 from netdsl.parameters import param
 from netdsl.sizes import Size, ceil_divide
 from netdsl.tensor import Cost, Field, TensorType, Weight, Window
@@ -84,13 +84,21 @@ class Reshape(_Moving):
         known = prod(size for size in self.shape if size != -1)
         elements = x.elements
         rest: Size = elements // known if -1 in self.shape else 1
-        if rest * known != elements:
+        missing = elements - rest * known
+        if isinstance(missing, int) and missing:
             raise OpError(
                 "reshape-sizes",
                 f"{x} has {elements} values, which can't be shaped to {list(self.shape)}",
                 argument="shape",
             )
         return TensorType(tuple(rest if size == -1 else size for size in self.shape))
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        elements, shaped = inputs[0].elements, self.infer(*inputs).elements
+        if elements == shaped:
+            return ()
+        subject = f"`reshape` makes {list(self.shape)} of all values"
+        return (Requirement("reshape-sizes", subject, "equal", elements, shaped, "shape"),)
 
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         values = values_count(inputs[0].shape)
@@ -190,6 +198,9 @@ class SpaceToDepth(_Moving):
             )
         )
 
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        return tiling(self, inputs[0], self.scale, "scale") if self.pad == "valid" else ()
+
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         (x,) = inputs
         sides = tuple(named("S", side) for side in self.scale)
@@ -231,18 +242,38 @@ class Pad(_Moving):
         require_image(self, x)
         (above, below), (left, right) = self.sides
         height, width, channels = x.shape
-        if self.mode == "reflect":
-            for name, size, most in (
-                ("height", height, max(above, below)),
-                ("width", width, max(left, right)),
-            ):
-                if isinstance(size, int) and most >= size:
-                    raise OpError(
-                        "window-too-large",
-                        f"{most} pixels can't be mirrored from a {name} of {size}",
-                        argument="amount",
-                    )
+        for name, size, most in self._mirrored(x):
+            if isinstance(size, int) and most >= size:
+                raise OpError(
+                    "window-too-large",
+                    f"{most} pixels can't be mirrored from a {name} of {size}",
+                    argument="amount",
+                )
         return TensorType((height + above + below, width + left + right, channels))
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        return tuple(
+            Requirement(
+                "window-too-large",
+                f"`pad` mirrors {most} pixels of the {name}",
+                "at least",
+                size,
+                most + 1,
+                "amount",
+            )
+            for name, size, most in self._mirrored(inputs[0])
+            if not isinstance(size, int)
+        )
+
+    def _mirrored(self, x: TensorType) -> tuple[tuple[str, Size, int], ...]:
+        """By axis, its size and how many of its pixels lie mirrored beyond the border."""
+        if self.mode != "reflect":
+            return ()
+        (above, below), (left, right) = self.sides
+        return (
+            ("height", x.shape[0], max(above, below)),
+            ("width", x.shape[1], max(left, right)),
+        )
 
     @property
     def sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -341,6 +372,21 @@ class Select(_Moving):
             )
         return TensorType((*x.shape[:-1], len(self.channels)))
 
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        channels, highest = inputs[0].channels, max(self.channels)
+        if isinstance(channels, int):
+            return ()
+        return (
+            Requirement(
+                "channels-out-of-range",
+                f"`select` finds channel {highest}",
+                "at least",
+                channels,
+                highest + 1,
+                "channels",
+            ),
+        )
+
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         count = named("n", len(self.channels))
         return (Step(AXES[len(output.shape)][-1], count, "as many as are listed"),)
@@ -377,6 +423,9 @@ class Split(_Moving):
             )
         return TensorType((*x.shape[:-1], x.channels // self.parts))
 
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        return equal_parts(self, inputs[0].channels, "parts")
+
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         part = named("C", inputs[0].channels) / named("n", self.parts)
         note = f"part {self.index} of {self.parts}, counted from 0"
@@ -409,6 +458,9 @@ class ChannelShuffle(_Moving):
                 argument="groups",
             )
         return x
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        return equal_parts(self, inputs[0].channels, "groups")
 
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         return (remark("only the order of the channels changes; nothing is computed"),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl.code import Call, Emission, Input, Method, Module, Rngs, call
 from netdsl.derivation import Step, named, values_count
 from netdsl.kinds import Integer
-from netdsl.ops.base import Op, OpError, whole
+from netdsl.ops.base import Op, OpError, Requirement, whole
 from netdsl.ops.windows import require_image, require_sequence
 from netdsl.parameters import param
 from netdsl.tensor import Cost, TensorType, Weight
@@ -67,6 +67,15 @@ class TakeToken(Op):
                 help="tokens count from 0",
             )
         return TensorType((channels,))
+
+    def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
+        tokens = inputs[0].shape[0]
+        if isinstance(tokens, int):
+            return ()
+        subject = f"`{self.name}` takes token {self.index}"
+        return (
+            Requirement("token-out-of-range", subject, "at least", tokens, self.index + 1, "index"),
+        )
 
     def weights(self, *inputs: TensorType) -> tuple[Weight, ...]:
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl.code import Constant
 from netdsl.derivation import Step, Term, Value, ceiling, largest, named
 from netdsl.kinds import Padding
-from netdsl.ops.base import Op, OpError
+from netdsl.ops.base import Op, OpError, Requirement
 from netdsl.sizes import Size, ceil_divide, floor_divide
 from netdsl.tensor import TensorType, Window
 
@@ -38,18 +38,33 @@ def require_sequence(op: Op, x: TensorType) -> None:
 
 
 def require_multiple(op: Op, x: TensorType, window: Window, argument: str) -> None:
-    """Raise OpError unless windows tile the image, at every size that its input may have."""
+    """Raise OpError where windows don't tile the image, whatever the size of its input."""
     for name, size, side in zip(("height", "width"), x.shape, window, strict=False):
-        if size % side == 0:
-            continue
-        known = isinstance(size, int)
-        raise OpError(
+        rest = size % side
+        if isinstance(rest, int) and rest:
+            raise OpError(
+                "size-not-divisible",
+                f"`{op.name}` tiles the image with {window}, but {side} does not divide the "
+                f"{name} of {size}",
+                argument=argument,
+                help="`pad` makes it larger",
+            )
+
+
+def tiling(op: Op, x: TensorType, window: Window, argument: str) -> tuple[Requirement, ...]:
+    """That windows tile the image, where it depends on the input's size."""
+    return tuple(
+        Requirement(
             "size-not-divisible",
-            f"`{op.name}` tiles the image with {window}, but {side} does not divide "
-            f"{'the' if known else 'every'} {name} of {size}",
-            argument=argument,
-            help="`pad` makes it larger" if known else "let the input say `where H % … == 0`",
+            f"`{op.name}` tiles the {name} with windows of {side}",
+            "divisible",
+            size,
+            side,
+            argument,
         )
+        for name, size, side in zip(("height", "width"), x.shape, window, strict=False)
+        if not isinstance(size % side, int)
+    )
 
 
 def strided_sizes(

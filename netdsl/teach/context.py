@@ -153,7 +153,7 @@ class Context:
         x = self.nodes[before.inputs[0]].type
         if narrow.stride != _PIXEL or narrow.groups != 1 or not isinstance(x.channels, int):
             return
-        if x.channels <= narrow.filters:
+        if not isinstance(narrow.filters, int) or x.channels <= narrow.filters:
             return
         channels = named("C", x.channels)
         direct = _direct(op.kernel, channels, named("F", op.filters), node)

@@ -166,7 +166,9 @@ def markdown(lesson: Lesson) -> str:
     """For a page: a heading for each layer, and a list of its steps."""
     lines = [f"# {lesson.network}"]
     if lesson.documentation.strip():
-        lines += ["", lesson.documentation.strip()]
+        # The author's words may be formatted, but are no elements of the page.
+        words = lesson.documentation.strip().replace("&", "&amp;").replace("<", "&lt;")
+        lines += ["", words]
     for entry in lesson.entries:
         if isinstance(entry, Layer):
             lines += ["", f"## {entry.path}", "", f"`{entry.call}`, line {entry.line}: "]

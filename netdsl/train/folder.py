@@ -17,11 +17,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from netdsl.source import printable
+from netdsl.replace import replacing
+from netdsl.source import printable, read_regular
 from netdsl.train.errors import RunDamaged, RunRefused
 
 FORMAT = 1
 """Of run.json; another number is another layout."""
+
+LARGEST_BYTES = 64 << 20
+"""Of run.json, and of metrics.jsonl, which has a line for each epoch."""
 
 
 def best_record(records: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -77,7 +81,10 @@ class RunFolder:
             if has_run:
                 way_out = f"go on with --resume, or {way_out}"
             raise RunRefused(f"`{self.shown}` is not empty: {way_out}")
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except OSError as error:
+            raise RunDamaged(f"`{self.shown}/lock` can't be used: {error.strerror}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -100,7 +107,7 @@ class RunFolder:
         """What run.json says. Raises RunRefused where there is none, RunDamaged for others."""
         path = self.path / "run.json"
         try:
-            description = json.loads(path.read_text("utf-8"))
+            description = json.loads(read_regular(path, LARGEST_BYTES))
         except FileNotFoundError:
             raise RunRefused(
                 f"`{self.shown}` is not the folder of a run: it has no run.json"
@@ -128,7 +135,7 @@ class RunFolder:
     def read_metrics(self) -> list[dict[str, Any]]:
         """The records of all epochs. A last line without its end is dropped: it was cut off."""
         try:
-            text = self.metrics.read_text("utf-8")
+            text = read_regular(self.metrics, LARGEST_BYTES)
         except FileNotFoundError:
             return []
         except (OSError, ValueError) as error:
@@ -136,11 +143,14 @@ class RunFolder:
         records = []
         for number, line in enumerate(text.split("\n")[:-1], 1):
             try:
-                records.append(json.loads(line))
-            except ValueError:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
                 raise RunDamaged(
                     f"`{self.shown}/metrics.jsonl`: line {number} is not JSON"
                 ) from None
+            if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+                raise RunDamaged(f"`{self.shown}/metrics.jsonl`: line {number} has no step")
+            records.append(record)
         return records
 
     def rewind_metrics(self, step: int) -> list[dict[str, Any]]:
@@ -151,13 +161,9 @@ class RunFolder:
 
     def _write(self, name: str, text: str) -> None:
         path = self.path / name
-        beside = path.with_name(f".{path.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
+            with replacing(path, synced=True) as stream:
+                stream.write(text.encode())
         except OSError as error:
             raise RunDamaged(f"`{self.shown}/{name}` can't be written: {error.strerror}") from None

@@ -8,15 +8,14 @@ Source: https://github.com/huggingface/safetensors, README, "Format".
 from __future__ import annotations
 
 import json
-import os
 import struct
-import tempfile
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from netdsl.replace import replacing
 from netdsl.source import printable
 from netdsl.weights.tensors import (
     MAXIMUM_ELEMENTS,
@@ -192,17 +191,10 @@ def write_safetensors(
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT_BYTES)
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(LENGTH.pack(len(text)) + text)
-                for name in names:
-                    stream.write(_stored(name, arrays[name], chosen[name]).data)
-            os.chmod(beside, 0o644)
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        with replacing(path) as stream:
+            stream.write(LENGTH.pack(len(text)) + text)
+            for name in names:
+                stream.write(_stored(name, arrays[name], chosen[name]).data)
     except OSError as error:
         raise WeightsError(f"`{shown}` can't be written: {error}") from None
 

@@ -1,0 +1,451 @@
+"""Decide for every size of the input whether a network works: proved, refuted, or not known.
+
+The network is elaborated once with its sizes as unknowns. What it needs of them are statements on
+closed forms: every size is at least 1, merged sizes agree, windows tile the image. Each is decided
+exactly (`netdsl.size_sets`), so that the answer holds beyond any size that could be tried; what
+can't be decided is said, never assumed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from itertools import islice, product
+from typing import NamedTuple
+
+from netdsl import syntax
+from netdsl.diagnostics import Diagnostic
+from netdsl.elaborate import Elaboration
+from netdsl.fuel import OpenComparison
+from netdsl.graph import Graph, Node
+from netdsl.ops.base import Requirement
+from netdsl.size_conditions import allowed_sizes, holds
+from netdsl.size_errors import refutation, suggesting
+from netdsl.size_sets import EVERY, SizeSet, Undecidable, always_zero, at_least, meeting
+from netdsl.size_words import as_condition, in_words
+from netdsl.sizes import Atom, Expression, Size, Symbol, UndecidedSize, evaluate, symbols
+from netdsl.source import Span
+from netdsl.tensor import TensorType
+
+_RELATIONS = {"equal": "==", "divisible": "%", "at least": ">="}
+_TRIED = 48
+"""How many values of each of several sizes are tried when looking for a counterexample."""
+
+_SECONDS = 0.5
+"""Of processor time. The networks that netdsl ships take 0.01 s at most."""
+
+Region = Mapping[str, SizeSet]
+"""Sizes of the input: those where each named one is in its set."""
+
+
+class Question(NamedTuple):
+    """Something that is not known for all sizes, and why."""
+
+    text: str
+    span: Span
+
+
+class Exempt(NamedTuple):
+    """Sizes of which nothing is said: the comparison at `span` goes the other way for them."""
+
+    region: Region
+    span: Span
+
+
+class Fitted(NamedTuple):
+    """A layer whose weights depend on the input's size, and the sizes that the default's fit.
+
+    `weight` is the first of them, of shape `shape` at the default.
+    """
+
+    layer: str
+    weight: str
+    shape: tuple[int, ...]
+    region: Region
+    span: Span
+
+
+class EverySize(NamedTuple):
+    """For which sizes of its input a network works.
+
+    `defaults` are what the sizes are unless they are set. `allowed` are those that the input's
+    `where` lets in, `valid` those of them for which the network is proved to work, but for the
+    `exempt`. With `questions`, it may work for fewer. `together` are conditions of `where` that
+    neither takes in, since they are about several sizes at once.
+    """
+
+    defaults: Mapping[str, int]
+    allowed: Region
+    valid: Region
+    questions: tuple[Question, ...]
+    exempt: tuple[Exempt, ...]
+    fitted: tuple[Fitted, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    together: tuple[str, ...] = ()
+    images: tuple[TensorType, ...] = ()
+    """The sizes that the image has on its way, in closed form, channels left out."""
+
+    @property
+    def smallest(self) -> dict[str, int] | None:
+        """The smallest sizes that are proved; None where there are none, or that isn't known."""
+        if self.together:
+            return None
+        found = {name: each.smallest() for name, each in self.valid.items()}
+        for region, _ in self.exempt:
+            if all(found[name] in each for name, each in region.items()):
+                # The nearest way out of the region: beyond it in one of its sizes.
+                name = min(region)
+                outside = self.valid[name] - region[name]
+                found[name] = outside.smallest()
+        sizes = {name: size for name, size in found.items() if size is not None}
+        return sizes if len(sizes) == len(found) else None
+
+
+def decide(elaboration: Elaboration, defaults: Mapping[str, int]) -> EverySize | None:
+    """The verdict on a network that was elaborated with open sizes; None where it has none.
+
+    `defaults` are the values of the sizes that have one.
+    """
+    graph = elaboration.graph
+    if graph is None:
+        return None
+    unknowns = {each.name: each for size in graph.nodes[0].type.shape for each in symbols(size)}
+    if not unknowns:
+        return None
+    defaults = {name: defaults[name] for name in unknowns if name in defaults}
+    try:
+        return _Decision(graph, unknowns, defaults, elaboration).verdict()
+    except Undecidable as why:
+        every = dict.fromkeys(unknowns, EVERY)
+        question = Question(f"for which sizes it works: {why}", graph.nodes[0].origin.span)
+        return EverySize(defaults, every, every, (question,), (), (), ())
+
+
+class _Decision:
+    def __init__(
+        self,
+        graph: Graph,
+        unknowns: Mapping[str, Symbol],
+        defaults: Mapping[str, int],
+        elaboration: Elaboration,
+    ) -> None:
+        self.graph = graph
+        self.unknowns = unknowns
+        self.defaults = defaults
+        self.elaboration = elaboration
+        self.allowed: dict[str, SizeSet] = {}
+        self.large: dict[str, SizeSet] = {}
+        """The allowed sizes for which something is left of the image everywhere."""
+        self.needed = dict.fromkeys(unknowns, EVERY)
+        """What layers need besides."""
+        self.end_s = time.process_time() + _SECONDS
+        self.questions: dict[str, Question] = {}
+        self.diagnostics: dict[tuple[str, Span], Diagnostic] = {}
+        self.together: list[syntax.Expression] = []
+        """Conditions on several sizes together, or on more than sizes."""
+
+    def verdict(self) -> EverySize:
+        self.read_conditions()
+        self.leave_something()
+        needs = list(self.requirements())
+        for several in (False, True):
+            for node, need in needs:
+                if self.is_late(node):
+                    break
+                if (len(_unknowns_of(need)) > 1) == several:
+                    (self.need_together if several else self.need)(node, need)
+        valid = {name: each & self.needed[name] for name, each in self.large.items()}
+        return EverySize(
+            self.defaults,
+            self.allowed,
+            valid,
+            tuple(self.questions.values()),
+            tuple(self.exempt()),
+            tuple(self.fitted(valid)),
+            suggesting(
+                tuple(self.diagnostics.values()),
+                self.clause() if self.diagnostics else "",
+                self.graph.nodes[0].origin.span,
+                tuple(each.expression for each in self.elaboration.conditions),
+            ),
+            tuple(dict.fromkeys(each.span.text for each in self.together)),
+            tuple(dict.fromkeys(self.images())),
+        )
+
+    def is_late(self, node: Node) -> bool:
+        """Whether the time is up; then what follows is a question."""
+        late = time.process_time() > self.end_s
+        if late:
+            self.ask("what would take longer to decide, from here on", node.origin.span)
+        return late
+
+    def ask(self, text: str, span: Span) -> None:
+        self.questions.setdefault(text, Question(text, span))
+
+    def read_conditions(self) -> None:
+        """Take in what `where` demands, and assertions about sizes."""
+        allowed, self.together = allowed_sizes(self.elaboration.conditions, self.unknowns)
+        assertions = [
+            (each.statement.condition, each.scope)
+            for each in self.elaboration.checks
+            if isinstance(each.statement, syntax.Assert)
+        ]
+        asserted, _ = allowed_sizes(assertions, self.unknowns)
+        self.allowed = {name: held & asserted[name] for name, held in allowed.items()}
+
+    def leave_something(self) -> None:
+        """Find from which sizes on every layer has at least one pixel."""
+        self.large = dict(self.allowed)
+        several: list[tuple[Node, Expression]] = []
+        seen: set[Size] = set()
+        for node in self.graph.nodes:
+            for size in node.type.shape:
+                if isinstance(size, int) or size in seen:
+                    continue
+                seen.add(size)
+                if _is_surely_positive(size):
+                    continue
+                if self.is_late(node):
+                    return
+                try:
+                    name, held = meeting(size, ">=", 1)
+                except Undecidable as why:
+                    if len(symbols(size)) > 1:
+                        several.append((node, size))
+                    else:
+                        self.ask(f"whether {size} is at least 1: {why}", node.origin.span)
+                    continue
+                if name is not None:
+                    self.large[name] &= held
+        for node, size in several:
+            least = self.least(size)
+            if least is None or least < 1:
+                self.ask(f"whether {size} is at least 1", node.origin.span)
+
+    def least(self, size: Size) -> int | None:
+        """A lower bound for the sizes that are large enough; None where none is seen."""
+        if isinstance(size, int):
+            return size
+        total = 0
+        for monomial, coefficient in size.terms:
+            if monomial and coefficient < 0:
+                return None
+            bound = coefficient
+            for atom, power in monomial:
+                low = self.least_atom(atom)
+                if low is None or low < 0:
+                    return None
+                bound *= low**power
+            total += bound
+        return total
+
+    def least_atom(self, atom: Atom) -> int | None:
+        alone: Size = Expression({((atom, 1),): 1})
+        names = {each.name for each in symbols(alone)}
+        if len(names) > 1:
+            if isinstance(atom, Symbol) or not isinstance(atom.denominator, int):
+                return None
+            low = self.least(atom.numerator)
+            return None if low is None else low // atom.denominator
+        (name,) = names
+        first = self.large[name].smallest()
+        if first is None:
+            return None
+        low = evaluate(alone, {name: first})
+        try:
+            # It is the least where it never falls below.
+            held = at_least(alone, low).times(self.unknowns[name].multiple)
+        except Undecidable:
+            return None
+        return None if not (self.large[name] - held).is_empty else low
+
+    def requirements(self) -> Iterator[tuple[Node, Requirement]]:
+        """What layers need, each need once for each place in the program."""
+        seen: set[tuple[object, ...]] = set()
+        for node in self.graph.nodes:
+            if node.op is None:
+                continue
+            for need in node.op.requirements(*self.types(node)):
+                key = (node.origin.span, need.relation, need.left, need.right)
+                if key not in seen:
+                    seen.add(key)
+                    yield node, need
+
+    def inputs(self, node: Node) -> tuple[Node, ...]:
+        return tuple(self.graph.nodes[each] for each in node.inputs)
+
+    def types(self, node: Node) -> tuple[TensorType, ...]:
+        return tuple(each.type for each in self.inputs(node))
+
+    def need(self, node: Node, need: Requirement) -> None:
+        """Decide what a layer needs of one size."""
+        (name,) = _unknowns_of(need)
+        try:
+            _, held = meeting(need.left, _RELATIONS[need.relation], need.right)
+            missing = self.large[name] - held
+        except Undecidable as why:
+            self.ask(f"whether {need.subject} for every {name}: {why}", node.origin.span)
+            return
+        self.needed[name] &= held
+        if missing.is_empty:
+            return
+        possible = not (self.large[name] & held).is_empty
+        default = self.defaults.get(name)
+        small = not missing.remainders and (default is None or max(missing.below) < default)
+        if possible and small:
+            return
+        value = missing.smallest(default or 1) or missing.smallest()
+        assert value is not None
+        values = self.example({name: value})
+        if values is None:
+            self.ask(f"whether {need.subject} for every {name} that is allowed", node.origin.span)
+            return
+        only = f"only when {in_words(held, name)}" if possible else f"for no {name}"
+        self.refute(node, need, f"{need.subject} {only}", values, (name,))
+
+    def need_together(self, node: Node, need: Requirement) -> None:
+        """Decide what a layer needs of several sizes at once, or look for sizes that fail it."""
+        difference = (
+            need.left % need.right if need.relation == "divisible" else need.left - need.right
+        )
+        try:
+            if need.relation == "at least":
+                least = self.least(difference)
+                if least is None or least < 0:
+                    self.ask(f"whether {need.subject}", node.origin.span)
+                return
+            elif isinstance(difference, Expression) and always_zero(difference):
+                return
+        except Undecidable:
+            pass
+        names = sorted(_unknowns_of(need))
+        starts = [self.defaults.get(name, 1) for name in names]
+        choices = [
+            list(islice(self.large[name].numbers(start), _TRIED))
+            for name, start in zip(names, starts, strict=True)
+        ]
+        for numbers in sorted(product(*choices), key=sum):
+            values = self.example(dict(zip(names, numbers, strict=True)))
+            if values is not None and evaluate(difference, values) != 0:
+                all_names = " and ".join(names)
+                message = f"whether {need.subject} depends on {all_names} together"
+                self.refute(node, need, message, values, tuple(names))
+                self.ask(f"for which {all_names} {need.subject}", node.origin.span)
+                return
+        together = " and ".join(names)
+        self.ask(f"whether {need.subject} for every {together}", node.origin.span)
+
+    def example(self, chosen: dict[str, int]) -> dict[str, int] | None:
+        """Sizes for all names, of which some are chosen, that all conditions allow."""
+        alike = max(chosen.values())
+        for other in (None, alike, *range(1, _TRIED)):
+            values = {
+                name: chosen.get(name, self.defaults.get(name, 1) if other is None else other)
+                for name in self.unknowns
+            }
+            if any(values[name] not in self.large[name] for name in values if name not in chosen):
+                continue
+            scopes = self.elaboration.conditions
+            if all(holds(single, scopes[0].scope, values) for single in self.together):
+                return values
+            if len(chosen) == len(values):
+                return None
+        return None
+
+    def refute(
+        self,
+        node: Node,
+        need: Requirement,
+        message: str,
+        values: dict[str, int],
+        names: tuple[str, ...],
+    ) -> None:
+        """Report a need that some sizes fail, once for each place."""
+        found = refutation(node, self.inputs(node), need, message, values, names)
+        self.diagnostics.setdefault((found.code, found.span), found)
+
+    def clause(self) -> str:
+        """The `where` that would keep out what does not work; "" where none is known."""
+        limited = {
+            name: self.allowed[name] & held
+            for name, held in self.needed.items()
+            if held != EVERY and not (held & self.large[name]).is_empty
+        }
+        if not limited or self.together:
+            return ""
+        texts = (as_condition(limited.get(name, held), name) for name, held in self.allowed.items())
+        return " and ".join(text for text in texts if text)
+
+    def exempt(self) -> Iterator[Exempt]:
+        """Where comparisons of the program come out otherwise than in general."""
+        for comparison in self.elaboration.open_comparisons:
+            region = self.equal_region(comparison)
+            if region is not None:
+                yield Exempt(region, comparison.span)
+
+    def equal_region(self, comparison: OpenComparison) -> Region | None:
+        region: dict[str, SizeSet] = {}
+        for a, b in comparison.pairs:
+            try:
+                name, held = meeting(a, "==", b)
+            except Undecidable as why:
+                text = f"for which sizes `{comparison.span.text}` holds: {why}"
+                self.ask(text, comparison.span)
+                return None
+            if name is not None:
+                region[name] = region.get(name, self.allowed[name]) & held
+        if any(each.is_empty for each in region.values()):
+            return None
+        return {name: region[name] for name in self.unknowns if name in region}
+
+    def images(self) -> Iterator[TensorType]:
+        for node in self.graph.nodes:
+            if node.type.is_image and node.number not in self.graph.auxiliary:
+                yield TensorType(node.type.shape[:2])
+
+    def fitted(self, valid: Region) -> Iterator[Fitted]:
+        """The weights that depend on the image's size."""
+        if len(self.defaults) < len(self.unknowns):
+            return
+        for node in self.graph.nodes:
+            if node.op is None or not node.op.holds_weights:
+                continue
+            weights = [
+                each
+                for each in node.op.weights(*self.types(node))
+                if any(isinstance(size, Expression) for size in each.shape)
+            ]
+            if not weights:
+                continue
+            path = ".".join(node.path)
+            region = dict(valid)
+            try:
+                for size in (size for each in weights for size in each.shape):
+                    for name, held in self.keeping(size):
+                        region[name] &= held
+            except Undecidable as why:
+                self.ask(f"which sizes fit the weights of `{path}`: {why}", node.origin.span)
+                continue
+            first = weights[0]
+            shape = tuple(evaluate(size, self.defaults) for size in first.shape)
+            yield Fitted(path, first.name, shape, region, node.origin.span)
+
+    def keeping(self, size: Size) -> Iterator[tuple[str, SizeSet]]:
+        """The sizes of the input at which each part of a size is what it is at the default."""
+        for monomial, _ in size.terms if isinstance(size, Expression) else ():
+            for atom, _ in monomial:
+                alone: Size = Expression({((atom, 1),): 1})
+                name, held = meeting(alone, "==", evaluate(alone, self.defaults))
+                if name is not None:
+                    yield name, held
+
+
+def _is_surely_positive(size: Size) -> bool:
+    try:
+        return size >= 1
+    except UndecidedSize:
+        return False
+
+
+def _unknowns_of(need: Requirement) -> frozenset[str]:
+    return frozenset(each.name for each in symbols(need.left) | symbols(need.right))

@@ -1,0 +1,71 @@
+"""What is said of a network that does not work for every size of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netdsl import syntax
+from netdsl.diagnostics import Diagnostic, Edit, Fix, Label
+from netdsl.graph import Node
+from netdsl.ops.base import Requirement
+from netdsl.sizes import evaluate
+from netdsl.source import Span
+from netdsl.tensor import TensorType
+
+
+def refutation(
+    node: Node,
+    inputs: tuple[Node, ...],
+    need: Requirement,
+    message: str,
+    values: Mapping[str, int],
+    names: tuple[str, ...],
+) -> Diagnostic:
+    """That a layer's need is not met, with `values` of all sizes as the counterexample.
+
+    `inputs` are the nodes that the layer takes, `names` the sizes that the need depends on.
+    """
+    left, right = evaluate(need.left, values), evaluate(need.right, values)
+    gives = f"{left} against {right}" if need.relation == "equal" else f"{left}"
+    given = ", ".join(f"{name} = {values[name]}" for name in names)
+    labels: dict[Label, None] = {}
+    for each in inputs:
+        type = each.type
+        numbers = TensorType(tuple(evaluate(size, values) for size in type.shape))
+        text = f"this is {type}" + (f", so {numbers}" if type != numbers else "")
+        labels[Label(each.origin.span, text)] = None
+    return Diagnostic(
+        need.code,
+        f"{message}: {given} gives {gives}",
+        node.origin.arguments.get(need.argument, node.origin.span),
+        labels=tuple(labels),
+        trail=node.origin.trail,
+    )
+
+
+def suggesting(
+    diagnostics: tuple[Diagnostic, ...],
+    clause: str,
+    input: Span,
+    conditions: tuple[syntax.Expression, ...],
+) -> tuple[Diagnostic, ...]:
+    """The diagnostics with a way out: the `where` with `clause` that keeps out what fails.
+
+    `conditions` is what the input at the span `input` demands already, which the clause includes.
+    """
+    out = "keep sizes that don't fit out with a `where` behind the input"
+    fixes: tuple[Fix, ...] = ()
+    if clause:
+        edit = Edit(Span(input.source, input.end, input.end), f" where {clause}")
+        for condition in conditions:
+            edit = Edit(condition.span, clause)
+        fixes = (Fix(f"let the input say `where {clause}`", (edit,), False),)
+    return tuple(
+        diagnostic._replace(
+            help=f"pad or crop what differs, or {out}"
+            if diagnostic.code == "shape-mismatch"
+            else out,
+            fixes=fixes,
+        )
+        for diagnostic in diagnostics
+    )

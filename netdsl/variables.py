@@ -1,0 +1,125 @@
+"""What of a network may be varied: its numeric parameters and the named sizes of its input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import gcd
+from typing import NamedTuple
+
+from netdsl import syntax
+from netdsl.bind import Given
+from netdsl.budgets import Number
+from netdsl.elaborate import resolve_network
+from netdsl.graph import Graph
+from netdsl.program import ProgramFile
+from netdsl.source import Span
+
+_IMAGE_GRID = 32
+"""Sizes of images are multiples of this where the present one is."""
+
+
+class Variable(NamedTuple):
+    """What may be changed: a parameter, or sizes of the input that are alike and go together.
+
+    Its values are `unit` / 10^`decimals` times whole numbers. `places` are the numbers in the
+    program that give its value; none where it is not written as one.
+    """
+
+    names: tuple[str, ...]
+    value: Number
+    unit: int
+    decimals: int
+    places: tuple[Span, ...]
+
+    def at(self, position: int) -> Number:
+        if not self.decimals:
+            return position * self.unit
+        return float(position * self.unit / 10**self.decimals)
+
+    @property
+    def start(self) -> int:
+        return round(self.value * 10.0**self.decimals / self.unit)
+
+    def text(self, value: Number) -> str:
+        return f"{' = '.join(self.names)} = {value}"
+
+
+def variables_of(
+    file: ProgramFile, name: str, settings: dict[str, Given], graph: Graph
+) -> Iterator[Variable]:
+    """The network's parameters that are numbers, and the sizes of its input that have names."""
+    network, variants = resolve_network(file, name)
+    parameters = [parameter.name for parameter in network.parameters]
+    inputs = [each for each in network.body.statements if isinstance(each, syntax.Input)]
+    sides = inputs[0].sizes[:-1] if inputs else ()  # It may stand in the braces of a condition.
+    named = [size.name if isinstance(size, syntax.Name) else "" for size in sides]
+    for parameter in network.parameters:
+        value = graph.arguments[parameter.name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            continue
+        match parameter.default:
+            case syntax.Constant(float()):
+                value = float(value)  # A fraction that happens to be written as a whole number.
+        written = parameter.default
+        for variant in reversed(variants):
+            written = _argument(variant, parameter.name, parameters) or written
+        places = () if parameter.name in settings else _places(file, written)
+        if parameter.name in named and isinstance(value, int):
+            yield Variable((parameter.name,), value, _image_grid(value), 0, places)
+        elif isinstance(value, int):
+            yield Variable((parameter.name,), value, 1, 0, places)
+        elif (grid := _grid(value)) is not None:
+            yield Variable((parameter.name,), value, *grid, places)
+    alike: dict[int, list[int]] = {}
+    for axis, size in enumerate(named):
+        value = graph.nodes[0].type.shape[axis]
+        if size and size not in parameters and isinstance(value, int):
+            alike.setdefault(value, []).append(axis)
+    for value, axes in alike.items():
+        names = tuple(dict.fromkeys(named[axis] for axis in axes))
+        default = inputs[0].default
+        places = (
+            ()
+            if default is None or any(each in settings for each in names)
+            else tuple(place for axis in axes for place in _places(file, default[axis]))
+        )
+        yield Variable(names, value, _image_grid(value), 0, places)
+
+
+def _argument(
+    variant: syntax.Variant, name: str, parameters: list[str]
+) -> syntax.Expression | None:
+    """What a variant gives for a parameter."""
+    for position, argument in enumerate(variant.arguments):
+        if argument.name == name or (
+            argument.name is None and parameters[position : position + 1] == [name]
+        ):
+            return argument.value
+    return None
+
+
+def _places(file: ProgramFile, written: syntax.Expression | None) -> tuple[Span, ...]:
+    if isinstance(written, syntax.Constant) and written.span.source is file.source:
+        return (written.span,)
+    return ()
+
+
+def _image_grid(value: int) -> int:
+    """The largest power of two, up to the usual one, that divides a size."""
+    return gcd(value, _IMAGE_GRID)
+
+
+def _grid(value: float) -> tuple[int, int] | None:
+    """Twentieths, or the last digit of a fraction as it is written."""
+    digits = repr(value)
+    if "e" in digits or "n" in digits:
+        return None  # So small, so large, or no number: nothing that is set by hand.
+    if round(20 * value) == round(20 * value, 6):
+        return 5, 2
+    return 1, len(digits.partition(".")[2])
+
+
+def coarser(variable: Variable) -> tuple[Variable, ...]:
+    """A whole number that fits the groups of some layer, where its neighbours don't."""
+    unit = gcd(variable.value, 64) if isinstance(variable.value, int) else 1
+    return (variable._replace(unit=unit),) if unit > variable.unit else ()

@@ -1,0 +1,300 @@
+"""The verdict for every size against networks elaborated, or typed again, size by size."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from netdsl import size_report
+from netdsl.check import check_network
+from netdsl.elaborate import elaborate
+from netdsl.main import run
+from netdsl.network import (
+    complete_networks,
+    find,
+    load_file,
+    load_network,
+    setting_of,
+    shipped_networks,
+)
+from netdsl.ops.base import OpError
+from netdsl.proof import prove_network, sizes_of
+from netdsl.size_words import in_words
+from netdsl.source import Source
+from netdsl.tensor import TensorType
+
+LARGEST = 600
+
+
+def program(text):
+    file, diagnostics = load_file(Source("t.net", text))
+    assert file is not None and not diagnostics, diagnostics
+    return file
+
+
+def written(body, sizes="H, W, 3", default="64, 64, 3", where=""):
+    given = f" default [{default}]" if default else ""
+    clause = f" where {where}" if where else ""
+    return program(f"network net {{\n  input image[{sizes}]{given}{clause}\n{body}\n}}\n")
+
+
+def verdict_of(file, name="net"):
+    found = check_network(file, name, {})
+    assert found.sizes is not None, found.diagnostics
+    return found
+
+
+def works(file, name, values):
+    """Whether a network elaborates at these very sizes, its assertions about them included."""
+    settings = {key: setting_of(key, value) for key, value in values.items()}
+    network, diagnostics = load_network(file, name, settings)
+    return network is not None and not diagnostics
+
+
+def claimed(sizes, values):
+    return all(value in sizes.valid[name] for name, value in values.items())
+
+
+BODIES = {
+    "strides": "conv(8, 7x7, 2, pad = 3) -> maxpool(3x3, 2) -> conv(8, 5x5) -> avgpool(2x2, 2)",
+    "ceil": "maxpool(3x3, 2, ceil = true) -> conv(4, 4x4, 3) -> maxpool(2x2, 2, ceil = true)",
+    "unet": """
+      a: conv(4, 3x3, pad = same)
+      b: maxpool(2x2, 2) -> conv(4, 3x3, pad = same)
+      maxpool(2x2, 2) -> upsample(2)
+      concat { | from b | identity } -> upsample(2)
+      concat { | from a | identity }""",
+    "valid_unet": """
+      a: conv(4, 3x3) -> conv(4, 3x3)
+      maxpool(2x2, 2) -> conv(4, 3x3) -> conv(4, 3x3) -> upsample(2)
+      concat { | from a -> crop(4) | identity }""",
+    "thirds": """
+      a: conv(4, 3x3, 3)
+      from image -> maxpool(3x3, 3) -> pad(1) -> conv(4, 3x3)
+      add(a)""",
+    "halves": """
+      a: conv(4, 3x3, 2, pad = 1)
+      from image -> maxpool(2x2, 2) -> conv(4, 1x1)
+      add(a)""",
+    "blocks": "space_to_depth(2) -> conv(4, 3x3, pad = same) -> space_to_depth(3)",
+    "reflect": "pad(5, mode = reflect) -> conv(4, 3x3, 2) -> pad(3, mode = reflect)",
+    "transposed": """
+      a: conv(4, 3x3, 2, pad = same) -> conv_transpose(4, 4x4, 2, pad = 1)
+      from image -> conv(4, 1x1)
+      add(a)""",
+    "channels": "conv(H, 3x3) -> conv(6, 3x3, groups = 3) -> groupnorm(2)",
+    "dilated": "conv(4, 3x3, dilation = 6) -> conv(4, 3x3, 2, dilation = 3)",
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_verdict_is_what_every_size_gives(name):
+    """Height and width are decided alone: each is tried with the other at two fixed sizes."""
+    file = written(BODIES[name])
+    sizes, _ = prove_network(file, "net", {})
+    assert sizes is not None and not sizes.questions and not sizes.exempt
+    for size in range(1, 121):
+        for other in (60, 63):
+            for values in ({"H": size, "W": other}, {"H": other, "W": size}):
+                assert claimed(sizes, values) == works(file, "net", values), values
+    smallest = sizes.smallest
+    assert works(file, "net", smallest)
+    for axis in smallest:
+        for less in range(1, smallest[axis]):
+            assert not works(file, "net", {**smallest, axis: less})
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["H % 16 == 12", "H >= 30 and W != 64", "not (H < 20 or H > 90)", "H % 6 in [1, 4]", "H == W"],
+)
+def test_where_is_taken_in(where):
+    file = written("conv(4, 7x7, 2)", default="", where=where)
+    sizes, _ = prove_network(file, "net", {})
+    assert sizes is not None and not sizes.questions
+    for height in range(1, 130):
+        for width in (height, 64, 65):
+            values = {"H": height, "W": width}
+            if where == "H == W" and height != width:
+                continue
+            known = {name: values[name] for name in sizes.valid}
+            assert claimed(sizes, known) == works(file, "net", values), values
+
+
+def test_a_condition_and_a_counterexample():
+    found = verdict_of(written(BODIES["unet"], default="224, 224, 3"))
+    first, second = found.diagnostics
+    assert first.code == second.code == "shape-mismatch"
+    assert first.message == (
+        "the heights that `concat` joins agree only when H is 0 or 1 more than a multiple of 4: "
+        "H = 226 gives 113 against 112"
+    )
+    assert second.message == (
+        "the heights that `concat` joins agree only when H is even: H = 225 gives 225 against 224"
+    )
+    assert first.fixes[0].message == "let the input say `where H % 4 == 0 and W % 4 == 0`"
+    assert size_report.summary(found.sizes) == "not for every H and W"
+
+
+def test_a_where_that_suffices_proves_the_network():
+    found = verdict_of(written(BODIES["unet"], where="H % 4 == 0 and W % 4 == 0"))
+    assert not found.diagnostics
+    assert size_report.summary(found.sizes) == "where H and W are multiples of 4"
+    found = verdict_of(written(BODIES["halves"], default="64, 64, 3", where="H % 2 == 0"))
+    assert [each.message.partition(":")[0] for each in found.diagnostics] == [
+        "the widths that `add` joins agree only when W is even"
+    ]
+
+
+def test_sizes_together_are_not_guessed():
+    file = written("conv(3, 1x1) -> reshape([-1, 12])", default="")
+    sizes, diagnostics = prove_network(file, "net", {})
+    assert "depends on H and W together: H = 1, W = 1 gives 3 against 0" in diagnostics[0].message
+    assert sizes.questions
+    file = written(
+        "conv(3, 1x1) -> reshape([-1, 12]) -> take_token(3)",
+        where="H % 2 == 0 and W % 2 == 0",
+    )
+    sizes, _ = prove_network(file, "net", {})
+    assert not sizes.diagnostics
+    (question,) = sizes.questions
+    assert question.text == "whether `take_token` takes token 3"
+
+
+def test_the_few_sizes_that_a_comparison_decides_otherwise_are_tried():
+    shortcut = "shortcut if in.shape != out.shape { conv(3, 1x1, 2) }"
+    file = written(f"residual {{ conv(3, 3x3, 2, pad = same) }} {shortcut}")
+    sizes, diagnostics = prove_network(file, "net", {})
+    assert not diagnostics and not sizes.exempt
+    assert sizes.smallest == {"H": 1, "W": 1}
+
+
+def test_many_sizes_that_a_comparison_decides_otherwise_are_exempt():
+    body = "if in.height == in.height // 2 * 2 { conv(3, 3x3, 2) } else { conv(3, 3x3) }"
+    sizes, diagnostics = prove_network(written(body), "net", {})
+    assert not diagnostics
+    (exempt,) = sizes.exempt
+    assert {name: in_words(held, name) for name, held in exempt.region.items()} == {
+        "H": "H is even"
+    }
+    assert sizes.smallest == {"H": 3, "W": 3}
+    assert "but for exceptions" in size_report.summary(sizes)
+    assert ("not looked at" in dict(size_report.rows(sizes))) is True
+
+
+def test_what_the_input_allows_decides_a_condition():
+    body = "if in.height > 32 { maxpool(2x2, 2) }\n conv(3, 3x3)"
+    assert verdict_of(written(body, where="H >= 64")).diagnostics == ()
+    (error,) = check_network(written(body), "net", {}).diagnostics
+    assert error.code == "condition-depends-on-size"
+    body = "if in.height == in.width { maxpool(2x2, 2) }\n conv(3, 3x3)"
+    sizes = verdict_of(written(body, where="H == W")).sizes
+    assert not sizes.exempt and list(sizes.valid) == ["H"]
+
+
+def test_weights_after_flatten_fit_some_sizes():
+    body = "maxpool(2x2, 2) -> conv(4, 3x3, 2)\nfc: flatten -> dense(10)"
+    file = written(body)
+    sizes = verdict_of(file).sizes
+    (fit,) = sizes.fitted
+    assert (fit.layer, fit.weight, fit.shape) == ("fc", "kernel", (15 * 15 * 4, 10))
+    shape = lambda values: (  # noqa: E731
+        load_network(file, "net", {k: setting_of(k, v) for k, v in values.items()})[0]
+        .graph.nodes[-2]
+        .type.shape
+    )
+    for size in range(10, 130):
+        same = shape({"H": size, "W": 64}) == (900,)
+        assert (size in fit.region["H"]) == same, size
+    assert "the layer fits where H and W are 62 to 65" in str(size_report.rows(sizes))
+
+
+def test_parameters_that_are_sizes_are_decided_when_asked():
+    file = program(
+        "network net(size = 20) {\n  assert size % 16 == 4\n  input image[size, size, 1]\n"
+        "  conv(2, 3x3, 2)\n}\n"
+    )
+    assert check_network(file, "net", {}).sizes is None
+    sizes, _ = sizes_of(file, "net", {})
+    assert sizes.smallest == {"size": 4}
+    assert size_report.to_json(sizes)["works_where"] == {"size": "size % 16 == 4"}
+
+
+def pytest_generate_tests(metafunc):
+    """Shipped networks: one of each file, or all with `--exhaustive`."""
+    if "target" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--exhaustive")
+        files = {}
+        for target, path in shipped_networks().items():
+            files.setdefault(target if every else path, target)
+        metafunc.parametrize("target", files.values())
+
+
+@cache
+def loaded(target):
+    name = target.rpartition("/")[2]
+    file, _ = load_file(find(target).source)
+    return (file, name) if name in complete_networks(file) else None
+
+
+def typed_again(nodes, shape):
+    """Whether every layer takes what the layers before it make of an input of this shape."""
+    types = []
+    try:
+        for node in nodes:
+            inputs = tuple(types[index] for index in node.inputs)
+            types.append(TensorType(shape) if node.op is None else node.op.infer(*inputs))
+            if min(types[-1].shape) < 1:
+                return False
+    except OpError:
+        return False
+    return True
+
+
+def test_shipped_networks_work_where_it_is_said(target, exhaustive):
+    """Each axis is tried alone, up to 600; the other is at its smallest size that works."""
+    found = loaded(target)
+    if found is None:
+        return
+    file, name = found
+    sizes, _ = sizes_of(file, name, {})
+    if sizes is None:
+        return
+    assert not sizes.diagnostics and not sizes.questions
+    settings = {key: setting_of(key, value) for key, value in sizes.smallest.items()}
+    graph = elaborate(file, name, settings).graph
+    assert graph is not None, sizes.smallest
+    channels = graph.nodes[0].type.channels
+    tried = range(1, LARGEST + 1) if exhaustive else (1, 2, 14, 15, 31, 32, 33, 62, 63, 64, 224)
+    names = list(sizes.valid)
+    for size in tried:
+        for axis in names:
+            values = {**sizes.smallest, axis: size}
+            if size not in sizes.allowed[axis]:
+                continue
+            if any(
+                all(values[key] in held for key, held in region.items())
+                for region, _ in sizes.exempt
+            ):
+                continue
+            shape = (values[names[0]], values[names[-1]], channels)
+            assert claimed(sizes, values) == typed_again(graph.nodes, shape), values
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "sizes.md").read_text("utf-8")
+DOCUMENTED = re.findall(r"^\$ netdsl (check .*)\n((?:(?!\$ |```).*\n)*)", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("command", "shown"), DOCUMENTED, ids=[each[0] for each in DOCUMENTED])
+def test_the_documentation_shows_what_comes_out(command, shown, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("net.net").write_text(re.search(r"^```\n(network .*?)```", PAGE, re.M | re.S)[1])
+    run(shlex.split(command))
+    printed = capsys.readouterr()
+    text = printed.err.lstrip() if "error" in shown else printed.out
+    expected, left_out, _ = shown.partition("…\n")
+    assert text.startswith(expected) if left_out else text == expected
