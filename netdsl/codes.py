@@ -134,6 +134,7 @@ RULES: dict[str, str] = {
     "missing-last-norm": "residuals begin with a norm, and the last sum has none behind it",
     "wrong-end": "a network ends in what its loss applies to the logits, or must not meet there",
     "unnamed-output": "a value that nothing reads is an output without a name",
+    "channels-first": "an input's sizes look like channels, height and width",
 }
 """What each rule of `netdsl lint` finds; `netdsl.lint` has the rules."""
 

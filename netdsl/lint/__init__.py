@@ -46,6 +46,7 @@ _OF_LAYERS: tuple[tuple[Rule, OfLayers], ...] = (
     (Rule("missing-last-norm", "layers"), ends.missing_last_norm),
     (Rule("wrong-end", "layers", "unsafe"), ends.wrong_ends),
     (Rule("unnamed-output", "layers"), ends.unnamed_outputs),
+    (Rule("channels-first", "layers", "unsafe"), ends.channels_first),
 )
 
 RULES: dict[str, Rule] = {

@@ -1,14 +1,15 @@
-"""Rules about where networks and their residuals end: with what, and what leaves them."""
+"""Rules about the ends of networks and of their residuals: what enters, and what leaves them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdsl.diagnostics import Fix, Label
+from netdsl import syntax
+from netdsl.diagnostics import Edit, Fix, Label
 from netdsl.graph import Node, Region
 from netdsl.lint.edits import without_step
 from netdsl.lint.order import ACTIVATIONS, NORMS
-from netdsl.lint.rule import Found, Layers, at, op_of
+from netdsl.lint.rule import Found, Layers, at, op_of, records
 from netdsl.ops.activation import Relu, Relu6, Softmax
 from netdsl.ops.dense import Dense
 from netdsl.ops.noise import Dropout, StochasticDepth
@@ -23,6 +24,10 @@ from netdsl.ops.pool import (
 )
 from netdsl.ops.shape import Flatten, Identity, Reshape
 from netdsl.ops.tokens import TakeToken, Tokens
+
+# An image with no more rows than these, and as many channels as columns, is hardly meant.
+_MOST_CHANNELS = 4
+_LEAST_PIXELS = 8
 
 _MOVING = (Flatten, Reshape, Identity)
 # What may stand between the last sum and the classifier.
@@ -145,6 +150,30 @@ def unnamed_outputs(layers: Layers) -> Iterator[Found]:
                 "nothing reads this value, so that it is an output of the network",
                 help="label it where it is meant to be one; else join it, or remove what makes it",
             )
+
+
+def channels_first(layers: Layers) -> Iterator[Found]:
+    """Images of a few rows and as many channels as columns: sizes in the order of PyTorch."""
+    node = layers.nodes[0]
+    shape = node.type.shape
+    if len(shape) != 3 or not all(isinstance(size, int) for size in shape):
+        return
+    if not (shape[0] <= _MOST_CHANNELS and shape[1] == shape[2] and shape[2] >= _LEAST_PIXELS):
+        return
+    fix = None
+    for statement in records(layers.file.tree):
+        if isinstance(statement, syntax.Input) and statement.span == node.origin.span:
+            first, height, width = (size.span for size in statement.sizes)
+            if statement.default is None and statement.where is None:
+                edit = Edit(first.to(width), f"{height.text}, {width.text}, {first.text}")
+                fix = Fix("put the channels last", (edit,), False)
+    yield at(
+        node,
+        "channels-first",
+        f"the image has a height of {shape[0]}, a width of {shape[1]} and {shape[2]} channels",
+        help="an image's sizes are height, width and channels, in this order",
+        fix=fix,
+    )
 
 
 def _inside(node: Node, region: Region) -> bool:
