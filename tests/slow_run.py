@@ -203,7 +203,7 @@ class Run:
                 require(bool(ways))
                 x = self.make(name, {}, [y for y, _ in ways])
             case Residual(body, when, shortcut, shortcut_when):
-                if not value_of(when, scope):
+                if not value_of(when, scope.inner(x)):
                     return self.body(body, x, scope.inner(x), flat)
                 y, made_body = within(body, x)
                 made_shortcut: tuple[Any, ...] = ()
