@@ -6,12 +6,14 @@ import json
 import time
 
 from netdsl.check import check_file, check_recipes, check_templates
+from netdsl.codes import CODES, RULES
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.emit import emit
 from netdsl.fixes import apply_edits, propose
 from netdsl.format import format_source
 from netdsl.github import workflow_commands
 from netdsl.graph import Graph
+from netdsl.lint import lint
 from netdsl.network import has_errors, load_file
 from netdsl.program import ProgramFile
 from netdsl.render import render, to_json
@@ -36,7 +38,7 @@ def outcome(data: bytes, *, thorough: bool = True) -> str:
     """What becomes of a program: "unreadable", "wrong" or "right". Raises Broken, or what fails.
 
     All are parsed, checked for every size, and what is wrong is shown. `thorough` formats, fixes,
-    costs and compiles them too.
+    lints, costs and compiles them too.
     """
     try:
         source = Source("fuzz.net", decoded(data, "fuzz.net"))
@@ -56,12 +58,14 @@ def outcome(data: bytes, *, thorough: bool = True) -> str:
                 _shown(table(verdict.network.report, all_layers=False, width=80))
                 diagnostics += _compiled(verdict.network.graph)
         diagnostics += _of_templates_and_recipes(file)
+        if right and thorough:
+            diagnostics += lint(file, None, {}).findings
     for diagnostic in diagnostics:
         _see(diagnostic)
     _shown(render(diagnostics, color=False))
     if thorough:
         json.dumps([to_json(each) for each in diagnostics])
-        json.dumps(to_sarif(diagnostics))
+        json.dumps(to_sarif(diagnostics, CODES | RULES))
         _shown(workflow_commands(diagnostics))
         _format(source)
         wrong = any(each.severity == "error" for each in diagnostics)
