@@ -66,6 +66,11 @@ def tried(data: bytes, slow_s: float = SECONDS) -> tuple[str, float]:
     return result, took_s
 
 
+def process_peak_mib() -> float:
+    """The most memory that this process had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def run(
     inputs: int, seed: int, seconds: float, ledger: Path | None = None, batch: int = BATCH
 ) -> int:
@@ -86,7 +91,7 @@ def run(
             outcomes[result] += 1
             slowest_s = max(slowest_s, took_s)
             number += 1
-        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak_mib = process_peak_mib()
         wall_s = time.monotonic() - begun_s
         batches.append(
             Batch(
