@@ -32,6 +32,10 @@ SHIPPED = Path(str(_ARCHITECTURES_FILE)).parent
 """The folder of the architectures that come with netdsl; `import … from std` looks here too."""
 
 
+_LISTED = 4
+"""How many names a message lists."""
+
+
 class UnknownTarget(Failure):
     """What a command was pointed at does not exist; the message says what would do."""
 
@@ -81,11 +85,16 @@ def find(target: str) -> Target:
     if shipped is None:
         if Path(target).exists():
             raise UnknownTarget(f"`{target}` is not a .net file")
-        help = did_you_mean(target, tuple(shipped_networks()))
-        raise UnknownTarget(
-            f"there is no shipped network `{target}`, and a file's name ends in .net"
-            + (f"; {help}" if help.startswith("did") else "; `netdsl zoo` shows the shipped ones")
-        )
+        names = tuple(shipped_networks())
+        longer = [name for name in names if target and target in name]
+        help = did_you_mean(target, names)
+        if longer:
+            listed = ", ".join(f"`{name}`" for name in longer[:_LISTED])
+            help = f"there are {listed}" + (" and others" if len(longer) > _LISTED else "")
+        elif not help.startswith("did"):
+            help = "`netdsl zoo` shows the shipped ones"
+        message = f"there is no shipped network `{target}`, and a file's name ends in .net; {help}"
+        raise UnknownTarget(message)
     return Target(read_source(shipped, shipped.name), target.rpartition("/")[2])
 
 

@@ -271,3 +271,8 @@ def test_interrupt(tmp_path: Path) -> None:
 def test_shell_completion() -> None:
     result = shell(ME, _NETDSL_COMPLETE="bash_complete", COMP_WORDS="netdsl ch", COMP_CWORD="1")
     assert result.stdout == "plain,check\n"
+
+
+def test_a_part_of_a_shipped_name_is_told_the_whole_names(capsys):
+    assert main.run(["cost", "densenet12"]) == exits.WRONG_USAGE
+    assert "there are `torchvision/densenet121`" in capsys.readouterr().err
