@@ -19,11 +19,12 @@ from netdsl.elaborate import Elaboration
 from netdsl.fuel import OpenComparison
 from netdsl.graph import Graph, Node
 from netdsl.ops.base import Requirement
+from netdsl.size_bounds import Fitted, Region, fitted, least
 from netdsl.size_conditions import allowed_sizes, holds
 from netdsl.size_errors import refutation, suggesting
-from netdsl.size_sets import EVERY, SizeSet, Undecidable, always_zero, at_least, meeting
+from netdsl.size_sets import EVERY, SizeSet, Undecidable, always_zero, meeting
 from netdsl.size_words import as_condition, in_words
-from netdsl.sizes import Atom, Expression, Size, Symbol, UndecidedSize, evaluate, symbols
+from netdsl.sizes import Expression, Size, Symbol, UndecidedSize, evaluate, symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType
 
@@ -33,9 +34,6 @@ _TRIED = 48
 
 _SECONDS = 0.5
 """Of processor time. The networks that netdsl ships take 0.01 s at most."""
-
-Region = Mapping[str, SizeSet]
-"""Sizes of the input: those where each named one is in its set."""
 
 
 class Question(NamedTuple):
@@ -48,19 +46,6 @@ class Question(NamedTuple):
 class Exempt(NamedTuple):
     """Sizes of which nothing is said: the comparison at `span` goes the other way for them."""
 
-    region: Region
-    span: Span
-
-
-class Fitted(NamedTuple):
-    """A layer whose weights depend on the input's size, and the sizes that the default's fit.
-
-    `weight` is the first of them, of shape `shape` at the default.
-    """
-
-    layer: str
-    weight: str
-    shape: tuple[int, ...]
     region: Region
     span: Span
 
@@ -161,7 +146,7 @@ class _Decision:
             valid,
             tuple(self.questions.values()),
             tuple(self.exempt()),
-            tuple(self.fitted(valid)),
+            self.fitted(valid),
             suggesting(
                 tuple(self.diagnostics.values()),
                 self.clause() if self.diagnostics else "",
@@ -218,46 +203,9 @@ class _Decision:
                 if name is not None:
                     self.large[name] &= held
         for node, size in several:
-            least = self.least(size)
-            if least is None or least < 1:
+            low = least(size, self.large)
+            if low is None or low < 1:
                 self.ask(f"whether {size} is at least 1", node.origin.span)
-
-    def least(self, size: Size) -> int | None:
-        """A lower bound for the sizes that are large enough; None where none is seen."""
-        if isinstance(size, int):
-            return size
-        total = 0
-        for monomial, coefficient in size.terms:
-            if monomial and coefficient < 0:
-                return None
-            bound = coefficient
-            for atom, power in monomial:
-                low = self.least_atom(atom)
-                if low is None or low < 0:
-                    return None
-                bound *= low**power
-            total += bound
-        return total
-
-    def least_atom(self, atom: Atom) -> int | None:
-        alone: Size = Expression({((atom, 1),): 1})
-        names = {each.name for each in symbols(alone)}
-        if len(names) > 1:
-            if isinstance(atom, Symbol) or not isinstance(atom.denominator, int):
-                return None
-            low = self.least(atom.numerator)
-            return None if low is None else low // atom.denominator
-        (name,) = names
-        first = self.large[name].smallest()
-        if first is None:
-            return None
-        low = evaluate(alone, {name: first})
-        try:
-            # It is the least where it never falls below.
-            held = at_least(alone, low).times(self.unknowns[name].multiple)
-        except Undecidable:
-            return None
-        return None if not (self.large[name] - held).is_empty else low
 
     def requirements(self) -> Iterator[tuple[Node, Requirement]]:
         """What layers need, each need once for each place in the program."""
@@ -310,8 +258,8 @@ class _Decision:
         )
         try:
             if need.relation == "at least":
-                least = self.least(difference)
-                if least is None or least < 0:
+                low = least(difference, self.large)
+                if low is None or low < 0:
                     self.ask(f"whether {need.subject}", node.origin.span)
                 return
             elif isinstance(difference, Expression) and always_zero(difference):
@@ -398,46 +346,25 @@ class _Decision:
             return None
         return {name: region[name] for name in self.unknowns if name in region}
 
+    def fitted(self, valid: Region) -> tuple[Fitted, ...]:
+        if len(self.defaults) < len(self.unknowns):
+            return ()
+        found = []
+        for node in self.graph.nodes:
+            try:
+                layer = fitted(node, self.types(node), self.defaults, valid)
+            except Undecidable as why:
+                text = f"which sizes fit the weights of `{'.'.join(node.path)}`: {why}"
+                self.ask(text, node.origin.span)
+                continue
+            if layer is not None:
+                found.append(layer)
+        return tuple(found)
+
     def images(self) -> Iterator[TensorType]:
         for node in self.graph.nodes:
             if node.type.is_image and node.number not in self.graph.auxiliary:
                 yield TensorType(node.type.shape[:2])
-
-    def fitted(self, valid: Region) -> Iterator[Fitted]:
-        """The weights that depend on the image's size."""
-        if len(self.defaults) < len(self.unknowns):
-            return
-        for node in self.graph.nodes:
-            if node.op is None or not node.op.holds_weights:
-                continue
-            weights = [
-                each
-                for each in node.op.weights(*self.types(node))
-                if any(isinstance(size, Expression) for size in each.shape)
-            ]
-            if not weights:
-                continue
-            path = ".".join(node.path)
-            region = dict(valid)
-            try:
-                for size in (size for each in weights for size in each.shape):
-                    for name, held in self.keeping(size):
-                        region[name] &= held
-            except Undecidable as why:
-                self.ask(f"which sizes fit the weights of `{path}`: {why}", node.origin.span)
-                continue
-            first = weights[0]
-            shape = tuple(evaluate(size, self.defaults) for size in first.shape)
-            yield Fitted(path, first.name, shape, region, node.origin.span)
-
-    def keeping(self, size: Size) -> Iterator[tuple[str, SizeSet]]:
-        """The sizes of the input at which each part of a size is what it is at the default."""
-        for monomial, _ in size.terms if isinstance(size, Expression) else ():
-            for atom, _ in monomial:
-                alone: Size = Expression({((atom, 1),): 1})
-                name, held = meeting(alone, "==", evaluate(alone, self.defaults))
-                if name is not None:
-                    yield name, held
 
 
 def _is_surely_positive(size: Size) -> bool:

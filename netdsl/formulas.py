@@ -18,7 +18,7 @@ from netdsl.cost import CostReport, LayerCost, cost
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.elaborate import elaborate, resolve_network
 from netdsl.evaluate import truth
-from netdsl.every_size import Region, decide
+from netdsl.every_size import decide
 from netdsl.exits import PROGRAM_HAS_ERRORS, Failure
 from netdsl.graph import Graph
 from netdsl.input_sizes import known_multiples
@@ -26,6 +26,7 @@ from netdsl.open_parameters import Kept, Opened, open_parameters
 from netdsl.program import ProgramFile
 from netdsl.report import rows
 from netdsl.scope import Scope, UnknownValue
+from netdsl.size_bounds import Region
 from netdsl.sizes import Expression, Size, Symbol, UnwieldySize, symbol, symbols
 from netdsl.sizes import evaluate as value_at
 from netdsl.tensor import TensorType

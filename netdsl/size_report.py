@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netdsl.every_size import EverySize, Region
+from netdsl.every_size import EverySize
+from netdsl.size_bounds import Region
 from netdsl.size_sets import EVERY
 from netdsl.size_words import as_condition, region_in_words
 
