@@ -84,16 +84,17 @@ class Work:
         self.cpu_s = cpu_s
 
 
-class _Group(NamedTuple):
+class _Group:
     """What was made by one place of the program: its regions, each with how many calls and passes
     it lies in, or layers."""
 
-    kind: RegionKind | None
-    """None for a layer."""
-    span: Span
-    members: list[tuple[Region, int]]
-    times: int
-    share: int
+    def __init__(self, kind: RegionKind | None, span: Span) -> None:
+        self.kind = kind
+        """None for a layer."""
+        self.span = span
+        self.members: list[tuple[Region, int]] = []
+        self.times = 0
+        self.share = 0
 
 
 # Nobody thinks of these as parts of a network: what is in them counts for what is around.
@@ -251,9 +252,12 @@ def _add(
 ) -> None:
     if share == 0:
         return
-    group = found.setdefault((kind, span), _Group(kind, span, [], 0, 0))
+    group = found.get((kind, span))
+    if group is None:
+        group = found[kind, span] = _Group(kind, span)
     group.members.extend(members)
-    found[kind, span] = group._replace(times=group.times + 1, share=group.share + share)
+    group.times += 1
+    group.share += share
 
 
 def _written(graph: Graph, region: Region, frames: int) -> Span:

@@ -214,7 +214,7 @@ class _Judge:
         exact = not rounding and entry.within is None
         ways = self.conventions.explain(
             holds,
-            lambda report: measures(report.total),
+            measures,
             exact=exact and short is not None and abs(short.gap.right) >= _NO_ACCIDENT,
         )
         rounded = ", rounded as stated" if rounding else ""

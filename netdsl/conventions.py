@@ -1,30 +1,28 @@
 """Other ways of counting, and of building, under which a published figure may hold.
 
 A paper's "FLOPs" may be multiply-adds or twice as many, its parameters those with running
-statistics, its network one of 1,001 classes. Each such convention is tried on the costed graph.
+statistics, its network one of 1,001 classes. Each such convention is tried on the costed graph,
+what is built otherwise by `netdsl.variations`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from netdsl.cost import CostReport, LayerCost, Totals, cost
+from netdsl.cost import CostReport, LayerCost, Totals, sum_layers
 from netdsl.fuel import Fuel
-from netdsl.graph import Graph, Node
-from netdsl.ops.base import Op, OpError
-from netdsl.sizes import Size, UnwieldySize
-from netdsl.tensor import TensorType, Window
+from netdsl.ops.base import OpError
+from netdsl.sizes import Size, add_all
+from netdsl.variations import Variation, variations
 
-_SIZES = (32, 64, 128, 160, 192, 224, 227, 240, 256, 288, 299, 320, 384, 448, 480, 512)
-"""The sides of the images that published networks are measured with, pixels."""
 _CLASSES = (10, 100, 200, 365, 1000, 1001, 1008, 21_841, 21_843)
 """CIFAR, Tiny ImageNet, Places, ImageNet (with a background class; Inception's), ImageNet-21k."""
 
 _AVERAGES = ("globalavgpool", "adaptiveavgpool")
 _NORMS = ("bn", "layernorm", "groupnorm")
-_CONVOLUTIONS = ("conv", "depthwise", "conv_transpose")
-_WEIGHTED = (*_CONVOLUTIONS, "dense")
+_WEIGHTED = ("conv", "depthwise", "conv_transpose", "dense")
 
 
 class Way(NamedTuple):
@@ -41,41 +39,42 @@ class Conventions:
         self.report = report
         self.fuel = fuel
         self._ways: list[Way] | None = None
-        self._variations: list[tuple[str, CostReport]] | None = None
+        self._variations: list[Variation] | None = None
+        self._of_variations: dict[str, list[Way]] = {}
 
     def ways(self) -> list[Way]:
         """Other ways of counting the same network."""
         if self._ways is None:
-            self._ways = list(_ways(self.report))
+            self._ways = list(self._ways_of(self.report.layers, self.report.total))
         return self._ways
 
-    def variations(self) -> list[tuple[str, CostReport]]:
-        """The network as it may have been meant, with its costs."""
+    def variations(self) -> list[Variation]:
+        """The network as it may have been meant."""
         if self._variations is None:
-            self._variations = list(_variations(self.report, self.fuel))
+            self._variations = list(variations(self.report, self.fuel))
         return self._variations
 
     def explain(
         self,
         holds: Callable[[dict[str, Size]], bool],
-        measures: Callable[[CostReport], dict[str, Size]],
+        measures: Callable[[Totals], dict[str, Size]],
         *,
         exact: bool,
     ) -> tuple[str, ...]:
         """The conventions under which `holds` is true of the measures.
 
-        `measures` are those of a report. Where a figure is `exact`, so that hardly any other
-        number equals it by chance, a variation counted in another way is tried too.
+        `measures` are those of totals. Where a figure is `exact`, so that hardly any other number
+        equals it by chance, a variation counted in another way is tried too.
         """
         found = [way.words for way in self.ways() if holds(way.values)]
-        found += [words for words, report in self.variations() if holds(measures(report))]
+        found += [each.words for each in self.variations() if holds(measures(each.total))]
         if found or not exact:
             return tuple(found)
         return tuple(
-            f"{words}, and {way.words}"
-            for words, report in self.variations()
-            for way in _ways(report)
-            if holds(measures(report) | way.values)
+            f"{each.words}, and {way.words}"
+            for each in self.variations()
+            for way in self._ways_of_variation(each)
+            if holds(measures(each.total) | way.values)
         )
 
     def of_output(self, node: int, expected: list[object]) -> tuple[str, ...]:
@@ -84,25 +83,76 @@ class Conventions:
         if len(shape) == 3 and expected == [shape[2], *shape[:2]]:
             return ("if shapes are written channels first",)
         return tuple(
-            words
-            for words, report in self.variations()
-            if list(report.graph.nodes[node].type.shape) == expected
+            each.words
+            for each in self.variations()
+            if list(each.layers[node].node.type.shape) == expected
         )
 
+    def _ways_of(self, layers: Sequence[LayerCost], total: Totals) -> Iterator[Way]:
+        return _ways(_Counts(layers), total, self.report.graph.root.output or 0)
 
-def _ways(report: CostReport) -> Iterator[Way]:
-    total, trained = report.total, report.trained
-    layers = [layer for layer in report.layers if not layer.auxiliary]
+    def _ways_of_variation(self, variation: Variation) -> list[Way]:
+        """Computed once for all claims, while there is fuel."""
+        if variation.words not in self._of_variations:
+            if not self.fuel.try_layers(len(variation.layers)):
+                return []
+            ways = list(self._ways_of(variation.layers, variation.total))
+            self._of_variations[variation.words] = ways
+        return self._of_variations[variation.words]
+
+
+class _Counts:
+    """What the layers of a network have, all that ways of counting differ in, by operator.
+
+    Of side branches there is nothing in it.
+    """
+
+    def __init__(self, layers: Sequence[LayerCost]) -> None:
+        self.all = layers
+        self.layers = [layer for layer in layers if not layer.auxiliary]
+        self.numbers = Counter(each.node.op.name for each in self.layers if each.node.op)
+        inputs: defaultdict[str, list[Size]] = defaultdict(list)
+        outputs: defaultdict[str, list[Size]] = defaultdict(list)
+        additions: defaultdict[str, list[Size]] = defaultdict(list)
+        weights: defaultdict[tuple[str, str], list[Size]] = defaultdict(list)
+        for layer in self.layers:
+            op = layer.node.op
+            if op is None:
+                continue
+            inputs[op.name].append(layer.input.elements)
+            outputs[op.name].append(layer.node.type.elements)
+            additions[op.name].append(layer.flops - 2 * layer.macs)
+            if op.holds_weights:
+                for weight in op.weights(*(layers[each].node.type for each in layer.node.inputs)):
+                    weights[op.name, weight.name].append(weight.elements)
+        self.input_values = {name: add_all(sizes) for name, sizes in inputs.items()}
+        self.output_values = {name: add_all(sizes) for name, sizes in outputs.items()}
+        self.additions = {name: add_all(sizes) for name, sizes in additions.items()}
+        """Operations beyond two for each MAC: those of biases, in a layer with a kernel."""
+        self.weights = {key: add_all(sizes) for key, sizes in weights.items()}
+        """By operator and weight."""
+
+    def of(self, ops: tuple[str, ...], names: tuple[str, ...]) -> Size:
+        """The elements of some weights of some operators."""
+        return add_all(self.weights.get((op, name), 0) for op in ops for name in names)
+
+
+def _ways(counts: _Counts, total: Totals, output: int) -> Iterator[Way]:
     yield Way("if a multiply-add counts as two operations", {"macs": 2 * total.macs})
     yield Way("if all floating-point operations are counted, not only MACs", {"macs": total.flops})
     yield Way("if FLOPs are read as multiply-adds", {"flops": total.macs})
     yield Way("if FLOPs are twice the multiply-adds and nothing else", {"flops": 2 * total.macs})
+    additions = add_all(counts.additions.get(name, 0) for name in _WEIGHTED)
     yield Way(
         "if additions of biases are counted beside the multiply-adds",
-        {"macs": total.macs + _sum(layer.flops - 2 * layer.macs for layer in _weighted(layers))},
+        {"macs": total.macs + additions},
     )
-    normalisation = _sum(map(_normalisation, layers))
-    pooling = _sum(layer.input.elements for layer in layers if _is(layer, _AVERAGES))
+    outputs, inputs = counts.output_values, counts.input_values
+    # As fvcore 0.1.5 counts, which many tables are made with.
+    normalisation = add_all(
+        factor * outputs.get(name, 0) for name, factor in _NORMALISATION.items()
+    )
+    pooling = add_all(inputs.get(name, 0) for name in _AVERAGES)
     of_norms = "if normalisation (2 for each value, 5 in layer norm)"
     yield Way(
         f"{of_norms} is counted beside the multiply-adds", {"macs": total.macs + normalisation}
@@ -111,59 +161,57 @@ def _ways(report: CostReport) -> Iterator[Way]:
         f"{of_norms} and global pooling (1) are counted beside the multiply-adds, as fvcore does",
         {"macs": total.macs + normalisation + pooling},
     )
+    elementwise = add_all(outputs.get(name, 0) for name in _ELEMENTWISE)
+    pooled = add_all(inputs.get(name, 0) for name in _POOLS)
     yield Way(
         "if each value of a normalisation, activation or pooling counts as one beside the "
         "multiply-adds",
-        {"macs": total.macs + _sum(map(_elementwise, layers))},
+        {"macs": total.macs + elementwise + pooled},
     )
     if total.buffers != 0:
         yield Way(
             "if batch norm's running statistics are counted",
             {"params": total.params + total.buffers},
         )
-        counters = sum(layer.node.op is not None and layer.node.op.name == "bn" for layer in layers)
         yield Way(
             "if all of a PyTorch state_dict is counted, running statistics and step counters too",
-            {"params": total.params + total.buffers + counters},
+            {"params": total.params + total.buffers + counts.numbers["bn"]},
         )
     yield Way(
         "if the scales and shifts of normalisation are left out",
-        {"params": total.params - _weights(report, layers, _NORMS, ("scale", "bias"))},
+        {"params": total.params - counts.of(_NORMS, ("scale", "bias"))},
     )
     yield Way(
         "if batch norm's scales are folded into the weights before them",
-        {"params": total.params - _weights(report, layers, ("bn",), ("scale",))},
+        {"params": total.params - counts.of(("bn",), ("scale",))},
     )
-    yield Way(
-        "if biases are left out",
-        {"params": total.params - _weights(report, layers, _WEIGHTED, ("bias",))},
-    )
-    if len(layers) < len(report.layers):
-        yield Way("if the side branches are counted", _measures(trained))
-    last = _classifier(layers)
+    yield Way("if biases are left out", {"params": total.params - counts.of(_WEIGHTED, ("bias",))})
+    if len(counts.layers) < len(counts.all):
+        yield Way("if the side branches are counted", _measures(sum_layers(counts.all)))
+    last = next((each for each in reversed(counts.layers) if _is(each, _WEIGHTED)), None)
     if last is not None:
         yield Way("if the classifier, the last layer with weights, is left out", _less(total, last))
-        yield from _other_classes(report, total, last)
-    dense = [layer for layer in layers if _is(layer, ("dense",))]
+        yield from _other_classes(counts, total, last, output)
+    dense = [layer for layer in counts.layers if _is(layer, ("dense",))]
     if dense:
         yield Way(
             "if the dense layers are left out",
             {
-                "params": total.params - _sum(layer.params for layer in dense),
-                "macs": total.macs - _sum(layer.macs for layer in dense),
-                "flops": total.flops - _sum(layer.flops for layer in dense),
+                "params": total.params - add_all(layer.params for layer in dense),
+                "macs": total.macs - add_all(layer.macs for layer in dense),
+                "flops": total.flops - add_all(layer.flops for layer in dense),
             },
         )
-    kernels = sum(1 for _ in _weighted(layers))
+    kernels = sum(counts.numbers[name] for name in _WEIGHTED)
     yield Way("if all layers with a kernel are counted, side by side or not", {"depth": kernels})
 
 
-def _other_classes(report: CostReport, total: Totals, last: LayerCost) -> Iterator[Way]:
+def _other_classes(counts: _Counts, total: Totals, last: LayerCost, output: int) -> Iterator[Way]:
     """Another number of classes, which changes the last layer alone."""
-    graph, op = report.graph, last.node.op
-    if op is None or graph.nodes[graph.root.output or 0].type.channels != last.node.type.channels:
+    op = last.node.op
+    if op is None or counts.all[output].node.type.channels != last.node.type.channels:
         return
-    inputs = [graph.nodes[index].type for index in last.node.inputs]
+    inputs = [counts.all[index].node.type for index in last.node.inputs]
     for classes in _CLASSES:
         names = ("features", "filters")
         values: dict[str, object] = {name: classes for name in names if name in op.__dict__}
@@ -172,7 +220,7 @@ def _other_classes(report: CostReport, total: Totals, last: LayerCost) -> Iterat
             work = other.cost(other.infer(*inputs), *inputs)
         except OpError:
             continue
-        params = _sum(weight.elements for weight in other.weights(*inputs))
+        params = add_all(weight.elements for weight in other.weights(*inputs))
         yield Way(
             f"with {classes:,} classes",
             {
@@ -202,48 +250,11 @@ def _less(total: Totals, layer: LayerCost) -> dict[str, Size]:
     }
 
 
-def _sum(sizes: Iterator[Size] | map[Size]) -> Size:
-    total: Size = 0
-    for size in sizes:
-        total = total + size
-    return total
-
-
 def _is(layer: LayerCost, names: tuple[str, ...]) -> bool:
     return layer.node.op is not None and layer.node.op.name in names
 
 
-def _weighted(layers: list[LayerCost]) -> Iterator[LayerCost]:
-    """The convolutions and dense layers."""
-    return (layer for layer in layers if _is(layer, _WEIGHTED))
-
-
-def _classifier(layers: list[LayerCost]) -> LayerCost | None:
-    return next(_weighted(layers[::-1]), None)
-
-
-def _weights(
-    report: CostReport, layers: list[LayerCost], ops: tuple[str, ...], names: tuple[str, ...]
-) -> Size:
-    """The elements of some weights of some operators."""
-    return _sum(
-        weight.elements
-        for layer in layers
-        if layer.node.op is not None and _is(layer, ops)
-        for weight in layer.node.op.weights(
-            *(report.graph.nodes[index].type for index in layer.node.inputs)
-        )
-        if weight.name in names
-    )
-
-
-def _normalisation(layer: LayerCost) -> Size:
-    """What fvcore 0.1.5 counts of it, which many tables are made with."""
-    if _is(layer, ("bn", "groupnorm")):
-        return 2 * layer.node.type.elements
-    return 5 * layer.node.type.elements if _is(layer, ("layernorm",)) else 0
-
-
+_NORMALISATION = {"bn": 2, "groupnorm": 2, "layernorm": 5}
 _ELEMENTWISE = frozenset(
     [
         "bn",
@@ -266,84 +277,3 @@ _ELEMENTWISE = frozenset(
 _POOLS = frozenset(
     ["maxpool", "avgpool", "globalavgpool", "globalmaxpool", "adaptiveavgpool", "adaptivemaxpool"]
 )
-
-
-def _elementwise(layer: LayerCost) -> Size:
-    name = "" if layer.node.op is None else layer.node.op.name
-    if name in _ELEMENTWISE:
-        return layer.node.type.elements
-    return layer.input.elements if name in _POOLS else 0
-
-
-def _variations(report: CostReport, fuel: Fuel) -> Iterator[tuple[str, CostReport]]:
-    graph = report.graph
-    for words, changed in _changed(graph):
-        fuel.tried_layers -= len(graph.nodes)
-        if fuel.tried_layers < 0:
-            return
-        if changed is None or changed == graph:
-            continue
-        try:
-            yield words, cost(changed)
-        except UnwieldySize:
-            continue
-
-
-def _changed(graph: Graph) -> Iterator[tuple[str, Graph | None]]:
-    yield "with a bias in every convolution", _rebuilt(graph, _with(_CONVOLUTIONS, bias=True))
-    yield "with no bias in any convolution", _rebuilt(graph, _with(_CONVOLUTIONS, bias=False))
-    pools = ("maxpool", "avgpool")
-    yield "if pools round sizes up", _rebuilt(graph, _with(pools, ceil=True))
-    yield "if pools round sizes down", _rebuilt(graph, _with(pools, ceil=False))
-    sliding = (*_CONVOLUTIONS, *pools)
-    yield "with `pad = same` everywhere", _rebuilt(graph, _with(sliding, pad="same"))
-    none = ((0, 0), (0, 0))
-    yield "with no padding anywhere", _rebuilt(graph, _with(sliding, pad=none))
-    yield "with K/2 pixels of padding everywhere", _rebuilt(graph, _padded)
-    taken = graph.nodes[0].type
-    if taken.is_image:
-        for side in _SIZES:
-            type = TensorType((side, side, taken.channels))
-            if type != taken:
-                words = f"with an image of {side}×{side}"
-                yield words, _rebuilt(graph, lambda node: node.op, type)
-
-
-def _with(names: tuple[str, ...], **values: object) -> Callable[[Node], Op | None]:
-    """Those of the operators with other arguments, where they have them."""
-
-    def change(node: Node) -> Op | None:
-        op = node.op
-        if op is None or op.name not in names or not values.keys() <= op.__dict__.keys():
-            return op
-        return type(op).bound({**op.__dict__, **values})
-
-    return change
-
-
-def _padded(node: Node) -> Op | None:
-    """A convolution or pool that keeps the size at stride 1 by symmetric padding."""
-    kernel = None if node.op is None else node.op.__dict__.get("kernel")
-    if not isinstance(kernel, Window):
-        return node.op
-    height, width = (side // 2 for side in kernel)
-    names = (*_CONVOLUTIONS, "maxpool", "avgpool")
-    return _with(names, pad=((height, height), (width, width)))(node)
-
-
-def _rebuilt(
-    graph: Graph, change: Callable[[Node], Op | None], input: TensorType | None = None
-) -> Graph | None:
-    """The graph with other operators or another input; None where they don't fit together."""
-    nodes: list[Node] = []
-    for node in graph.nodes:
-        op = change(node)
-        taken = node.type if input is None else input
-        try:
-            type = taken if op is None else op.infer(*(nodes[each].type for each in node.inputs))
-        except (OpError, UnwieldySize):
-            if node.number not in graph.auxiliary:
-                return None
-            type = node.type  # A side branch may be too small; it is no part of the totals.
-        nodes.append(node._replace(op=op, type=type))
-    return graph._replace(nodes=tuple(nodes))

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from netdsl.graph import Graph, Node
-from netdsl.sizes import Size, evaluate, symbols
-from netdsl.tensor import Field, TensorType, Window
+from netdsl.sizes import Size, add_all, evaluate, symbols
+from netdsl.tensor import Field, TensorType, Weight, Window
 
 BYTES_PER_ELEMENT = 4
 """float32."""
@@ -89,13 +89,7 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
         inputs = tuple(graph.nodes[index].type for index in node.inputs)
         weights = node.op.weights(*inputs)
         work = node.op.cost(node.type, *inputs)
-        params: Size = 0
-        buffers: Size = 0
-        for weight in weights:
-            if weight.trainable:
-                params = params + weight.elements
-            else:
-                buffers = buffers + weight.elements
+        params, buffers = count_weights(weights)
         seen.append(_see(node.op.field(), [seen[index] for index in node.inputs]))
         depth = max(layers[index].depth for index in node.inputs)
         layers.append(
@@ -136,22 +130,25 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
     )
 
 
+def count_weights(weights: tuple[Weight, ...]) -> tuple[Size, Size]:
+    """The elements that are trained, and those that are kept but not trained."""
+    return (
+        add_all(weight.elements for weight in weights if weight.trainable),
+        add_all(weight.elements for weight in weights if not weight.trainable),
+    )
+
+
 def sum_layers(layers: Iterable[LayerCost]) -> Totals:
     """The totals of some layers; depth is that of the deepest."""
-    params: Size = 0
-    buffers: Size = 0
-    macs: Size = 0
-    flops: Size = 0
-    activation_bytes: Size = 0
-    depth = 0
-    for layer in layers:
-        params = params + layer.params
-        buffers = buffers + layer.buffers
-        macs = macs + layer.macs
-        flops = flops + layer.flops
-        activation_bytes = activation_bytes + layer.output_bytes
-        depth = max(depth, layer.depth)
-    return Totals(params, buffers, macs, flops, activation_bytes, depth)
+    layers = list(layers)
+    return Totals(
+        add_all(layer.params for layer in layers),
+        add_all(layer.buffers for layer in layers),
+        add_all(layer.macs for layer in layers),
+        add_all(layer.flops for layer in layers),
+        add_all(layer.output_bytes for layer in layers),
+        max((layer.depth for layer in layers), default=0),
+    )
 
 
 def _branch(layers: list[LayerCost], output: int) -> list[LayerCost]:

@@ -11,6 +11,7 @@ fence. The tests check both.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ class Explanation(NamedTuple):
     passes_files: dict[str, str]
 
 
+@lru_cache(maxsize=len(MEANINGS))
 def explanation(code: str) -> Explanation | None:
     """The page of a code; None for one without, whose line in `CODES` says all."""
     path = FOLDER / f"{code}.md"

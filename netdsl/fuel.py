@@ -28,7 +28,7 @@ _BETWEEN_LOOKS = 10_000
 _TRIED_LAYERS = 12_000
 """Layers that are costed anew to find what a claim meant: for about 0.2 s."""
 
-_OWN = 100_000
+_OWN = 40_000
 """Steps that each network of a file may take before it takes of what all of them share."""
 
 
@@ -80,6 +80,13 @@ class Fuel:
         self.started_s = time.monotonic()
         self.allowed: dict[str, SizeSet] = {}
         self.open_comparisons: dict[OpenComparison, None] = {}
+
+    def try_layers(self, layers: int) -> bool:
+        """Take so many layers from those that may be costed anew; False where fewer are left."""
+        if layers > self.tried_layers:
+            return False
+        self.tried_layers -= layers
+        return True
 
     def spend(self, steps: int, span: Span) -> None:
         """Count `steps` for what stands at `span`; raises LimitFault when there are no more."""

@@ -54,7 +54,7 @@ class Limits:
         "steps",
         "work of elaborating: 1 for an expression or value of a list, 20 for a statement or layer, "
         "160 more for a block's call, 60 more for a loop's pass; for all networks of a file "
-        "together, but for the first 100,000 of each",
+        "together, but for the first 40,000 of each",
         "too-many-steps",
     )
     seconds = Limit(60, "s", "time for checking one program", "too-much-time")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,12 +79,21 @@ def tokenize(source: Source) -> list[lark.Token]:
 # ---------------------------------------------------------------- tables
 
 
+class _Rule(Rule):
+    """A rule of the engine's table, which has each once: one is looked up for every reduction."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
 class _Language(NamedTuple):
     """What the grammar says, in the form in which Lark's engine runs it."""
 
     lexer: BasicLexer
     table: IntParseTable
-    rules: tuple[Rule, ...]
+    rules: dict[_Rule, list[bool]]
+    """For each rule, which of its parts are lists that become part of its own."""
     words: dict[str, str]
     """The text of each terminal that has only one."""
 
@@ -172,7 +181,7 @@ def _load(tables: dict[str, Any]) -> _Language:
     symbols: list[Symbol] = [kinds.get(each) or NonTerminal(each) for each in tables["symbols"]]
     by_name = {each.name: each for each in symbols}
     rules = tuple(
-        Rule(NonTerminal(origin), [by_name[name] for name in expansion])
+        _Rule(NonTerminal(origin), [by_name[name] for name in expansion])
         for origin, *expansion in tables["rules"]
     )
     # A rule is the complement of its number, so it stands as far from the list's end.
@@ -187,7 +196,15 @@ def _load(tables: dict[str, Any]) -> _Language:
     }
     table_class: Any = IntParseTable  # It has no types.
     table = table_class(states, {_START: 0}, {_START: tables["end"][0]})
-    return _Language(BasicLexer(settings), table, rules, words)
+    parts = {
+        rule: [not each.is_term and _is_list(each) for each in rule.expansion] for rule in rules
+    }
+    return _Language(BasicLexer(settings), table, parts, words)
+
+
+def _is_list(symbol: Symbol) -> bool:
+    """Whether what a rule makes is a list, which becomes part of the rule around it."""
+    return symbol.name.startswith("_")
 
 
 # ---------------------------------------------------------------- the engine
@@ -332,15 +349,13 @@ class _Parser:
         return -1
 
 
-def _callbacks(rules: Iterable[Rule], builder: TreeBuilder) -> Any:
-    """What builds the value of each rule. One that begins with `_` is a list, which becomes part of
-    the rule around it."""
+def _callbacks(rules: dict[_Rule, list[bool]], builder: TreeBuilder) -> Any:
+    """What builds the value of each rule."""
     return {
         rule: _building(
-            None if rule.origin.name.startswith("_") else getattr(builder, rule.origin.name),
-            [not each.is_term and each.name.startswith("_") for each in rule.expansion],
+            None if _is_list(rule.origin) else getattr(builder, rule.origin.name), parts
         )
-        for rule in rules
+        for rule, parts in rules.items()
     }
 
 

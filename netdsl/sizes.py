@@ -16,7 +16,7 @@ stands for m times its `unit`, which makes such divisions exact and prints back 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import gcd
 from typing import NamedTuple, TypeAlias
@@ -175,6 +175,22 @@ class Expression:
 def symbol(name: str, multiple: int = 1) -> Size:
     """The named size `name`, known to be a multiple of `multiple`."""
     return Expression({((Symbol(name, multiple), 1),): multiple})
+
+
+def add_all(sizes: Iterable[Size]) -> Size:
+    """The sum of sizes; each `+` would bring all terms so far into their normal order again."""
+    number = 0
+    terms: dict[Monomial, int] = {}
+    for size in sizes:
+        if isinstance(size, int):
+            number += size
+            continue
+        for monomial, coefficient in size.terms:
+            terms[monomial] = terms.get(monomial, 0) + coefficient
+    if not terms:
+        return number
+    terms[()] = terms.get((), 0) + number
+    return _normal(terms)
 
 
 def floor_divide(dividend: Size, divisor: Size) -> Size:

@@ -14,7 +14,7 @@ from netdsl.source import Source
 from tests.fuzz import __main__ as fuzz
 from tests.fuzz import properties
 from tests.fuzz.mutations import ROOT, changed, mutated, read_seeds
-from tests.fuzz.properties import Broken, outcome
+from tests.fuzz.properties import Broken, Outcome, outcome
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_tokens_are_the_whole_program(seeds):
 def test_mutated_programs(seed, seeds):
     data = mutated(random.Random(seed), seeds)
     assert data == mutated(random.Random(seed), seeds)
-    assert outcome(data) in ("right", "wrong", "unreadable")
+    assert outcome(data).result in ("right", "wrong", "unreadable")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_mutated_programs(seed, seeds):
     ],
 )
 def test_outcomes(data, expected):
-    assert outcome(data) == expected
+    assert outcome(data).result == expected
 
 
 def test_a_place_outside_its_text_is_found(monkeypatch):
@@ -66,12 +66,25 @@ def test_what_fails_is_kept(monkeypatch, tmp_path, capsys):
     assert "RecursionError: too deep" in capsys.readouterr().out
 
 
+def test_an_input_is_slow_where_one_command_would_be(monkeypatch, tmp_path, capsys):
+    taken = Outcome("right", {"check": 0.8, "lint": 1.25})
+    monkeypatch.setattr(fuzz, "outcome", lambda data, *, thorough: taken)
+    monkeypatch.setattr(fuzz, "FOUND", tmp_path / "found")
+    monkeypatch.setattr(fuzz, "process_peak_mib", lambda: 0.0)
+    assert fuzz.run(1, 1, 60) == 1
+    shown = capsys.readouterr().out
+    assert "took check 0.80 s, lint 1.25 s" in shown
+    assert "1 slow\nslowest command 1.25 s" in shown
+    monkeypatch.setattr(fuzz, "outcome", lambda data, *, thorough: Outcome("right", {"lint": 0.9}))
+    assert fuzz.run(1, 1, 60) == 0
+
+
 CORPUS = sorted((ROOT / "tests/fuzz/corpus").glob("*.net"))
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
 def test_what_once_broke(path):
-    assert outcome(path.read_bytes()) in ("right", "wrong", "unreadable")
+    assert outcome(path.read_bytes()).result in ("right", "wrong", "unreadable")
 
 
 @pytest.fixture
@@ -105,8 +118,8 @@ def test_inputs_of_another_engine_are_changed_too(seeds):
     data = "".join(seeds[-50]).encode()
     found = {changed(data, random.Random(number), seeds) for number in range(20)}
     assert len(found) > 15
-    assert all(outcome(each) in ("right", "wrong", "unreadable") for each in found)
-    assert outcome(changed(b"", random.Random(1), seeds)) in ("right", "wrong")
+    assert all(outcome(each).result in ("right", "wrong", "unreadable") for each in found)
+    assert outcome(changed(b"", random.Random(1), seeds)).result in ("right", "wrong")
 
 
 def test_memory_is_bounded(unhurried, monkeypatch, tmp_path, capsys):

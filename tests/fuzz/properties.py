@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from typing import NamedTuple
 
-from netdsl.check import check_file, check_recipes, check_templates
+from netdsl.check import Verdict, check_file, check_recipes, check_templates
 from netdsl.codes import CODES, RULES
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.emit import emit
 from netdsl.fixes import apply_edits, propose
 from netdsl.format import format_source
 from netdsl.github import workflow_commands
-from netdsl.graph import Graph
 from netdsl.lint import lint
-from netdsl.network import has_errors, load_file
+from netdsl.network import Network, has_errors, load_file
 from netdsl.program import ProgramFile
 from netdsl.render import render, to_json
 from netdsl.report import as_json, table
@@ -34,58 +34,91 @@ class Broken(Exception):
     """A property does not hold; the message says which."""
 
 
-def outcome(data: bytes, *, thorough: bool = True) -> str:
-    """What becomes of a program: "unreadable", "wrong" or "right". Raises Broken, or what fails.
+class Outcome(NamedTuple):
+    """What became of a program, "unreadable", "wrong" or "right", and the CPU time that each
+    command takes for it at most, in seconds, without starting up."""
 
-    All are parsed, checked for every size, and what is wrong is shown. `thorough` formats, fixes,
-    lints, costs and compiles them too.
+    result: str
+    commands_s: dict[str, float]
+
+
+def outcome(data: bytes, *, thorough: bool = True) -> Outcome:
+    """What becomes of a program. Raises Broken, or what fails.
+
+    All are parsed, checked for every size, and what is wrong is shown. `thorough` costs, compiles,
+    lints, formats and fixes them too.
     """
     try:
         source = Source("fuzz.net", decoded(data, "fuzz.net"))
     except UnreadableSource:
-        return "unreadable"
-    begun_s = time.process_time()
+        return Outcome("unreadable", {})
+    clock = _Clock()
     file, diagnostics = load_file(source)
-    right = False
+    parsing_s = clock.lap_s()
+    verdicts: tuple[Verdict, ...] = ()
     if file is not None and not diagnostics:
-        for verdict in check_file(file, {}):
+        verdicts = check_file(file, {})
+        for verdict in verdicts:
             diagnostics += verdict.diagnostics
-            if verdict.network is None:
-                continue
-            right = True
-            if thorough:
-                json.dumps(as_json(verdict.network.report))
-                _shown(table(verdict.network.report, all_layers=False, width=80))
-                diagnostics += _compiled(verdict.network.graph)
         diagnostics += _of_templates_and_recipes(file)
-        if right and thorough:
-            diagnostics += lint(file, None, {}).findings
+    _show(diagnostics)
+    checking_s = parsing_s + clock.lap_s()
+    commands_s = {"check": checking_s}
+    networks = [verdict.network for verdict in verdicts if verdict.network is not None]
+    if thorough:
+        _show_to_programs(diagnostics)
+        commands_s["check --format"] = checking_s + clock.lap_s()
+        _format(source)
+        commands_s["fmt"] = clock.lap_s()
+        if any(each.severity == "error" for each in diagnostics) and checking_s < _QUICK_S:
+            _fix(source, diagnostics)
+            commands_s["check --fix"] = checking_s + clock.lap_s()
+        if networks and file is not None:
+            for network in networks:
+                _compile(network)
+                longest_s = commands_s.get("compile", checking_s)
+                commands_s["compile"] = max(longest_s, checking_s + clock.lap_s())
+            _show(lint(file, None, {}).findings)
+            commands_s["lint"] = parsing_s + clock.lap_s()
+    return Outcome("right" if networks else "wrong", commands_s)
+
+
+class _Clock:
+    """The CPU time since it was last looked at."""
+
+    def __init__(self) -> None:
+        self.last_s = time.process_time()
+
+    def lap_s(self) -> float:
+        before_s, self.last_s = self.last_s, time.process_time()
+        return self.last_s - before_s
+
+
+def _show(diagnostics: tuple[Diagnostic, ...]) -> None:
     for diagnostic in diagnostics:
         _see(diagnostic)
     _shown(render(diagnostics, color=False))
-    if thorough:
-        json.dumps([to_json(each) for each in diagnostics])
-        json.dumps(to_sarif(diagnostics, CODES | RULES))
-        _shown(workflow_commands(diagnostics))
-        _format(source)
-        wrong = any(each.severity == "error" for each in diagnostics)
-        if wrong and time.process_time() - begun_s < _QUICK_S:
-            _fix(source, diagnostics)
-    return "right" if right else "wrong"
+
+
+def _show_to_programs(diagnostics: tuple[Diagnostic, ...]) -> None:
+    json.dumps([to_json(each) for each in diagnostics])
+    json.dumps(to_sarif(diagnostics, CODES | RULES))
+    _shown(workflow_commands(diagnostics))
 
 
 def _of_templates_and_recipes(file: ProgramFile) -> tuple[Diagnostic, ...]:
     return check_templates(file) + check_recipes(file)
 
 
-def _compiled(graph: Graph) -> tuple[Diagnostic, ...]:
-    if len(graph.nodes) > EMITTED_NODES:
-        return ()
-    try:
-        compile(emit(graph), "emitted.py", "exec")
-    except Fault as fault:
-        return (fault.diagnostic,)
-    return ()
+def _compile(network: Network) -> None:
+    """Cost a network, and write its source unless it is long."""
+    json.dumps(as_json(network.report))
+    _shown(table(network.report, all_layers=False, width=80))
+    if len(network.graph.nodes) <= EMITTED_NODES:
+        try:
+            compile(emit(network.graph), "emitted.py", "exec")
+        except Fault as fault:
+            _show((fault.diagnostic,))
 
 
 def _format(source: Source) -> None:
