@@ -35,12 +35,17 @@ _ARITHMETIC: dict[str, Callable[..., object]] = {
     "**": lambda a, b: a**b,
 }
 
+_CLOSED = frozenset("+-*")
+"""What two whole numbers always have a whole number for."""
+
 _WHOLE = "sizes divide with `//`"
 
 
 def calculate(operator: str, left: object, right: object, span: Span) -> object:
     """`left operator right` for numbers and sizes; lists join with `+` and repeat with `*`."""
     apply = _ARITHMETIC[operator]
+    if type(left) is int and type(right) is int and operator in _CLOSED:
+        return bounded(apply(left, right), span)
     if isinstance(left, Window) or isinstance(right, Window):
         return _window_arithmetic(operator, left, right, span)
     if isinstance(left, (list, tuple)):

@@ -88,12 +88,12 @@ def bind(
     assigned = assign(tuple(parameters), arguments, what, span)
     values: dict[str, object] = {}
     for name, parameter in parameters.items():
-        if name not in assigned:
+        given = assigned.get(name)
+        if given is None:
             if parameter.required:
                 raise missing_argument(what, name, parameter.documentation, span, tuple(parameters))
             values[name] = parameter.default
             continue
-        given = assigned[name]
         try:
             values[name] = parameter.kind.convert(given.value)
         except ValueError as error:

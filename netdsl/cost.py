@@ -132,6 +132,8 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
 
 def count_weights(weights: tuple[Weight, ...]) -> tuple[Size, Size]:
     """The elements that are trained, and those that are kept but not trained."""
+    if not weights:
+        return 0, 0
     return (
         add_all(weight.elements for weight in weights if weight.trainable),
         add_all(weight.elements for weight in weights if not weight.trainable),

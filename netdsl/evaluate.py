@@ -28,6 +28,13 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
             return value
         case syntax.Name(name, span):
             return _name(name, span, scope)
+        case syntax.Binary():
+            return _binary(expression, scope)
+        case syntax.Attribute(value, name, span):
+            label = scope.find(_dotted(expression))
+            if isinstance(label, Tensor):
+                return label
+            return _attribute(evaluate(value, scope), name, span)
         case syntax.Path():
             return _template(expression, scope)
         case syntax.Sequence(items, is_tuple, span):
@@ -38,8 +45,6 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
             return tuple(values) if is_tuple else values
         case syntax.Unary(operator, operand, span):
             return unary(operator, evaluate(operand, scope), span)
-        case syntax.Binary():
-            return _binary(expression, scope)
         case syntax.Comparison(left, rest, span):
             before = evaluate(left, scope)
             for operator, right in rest:
@@ -55,11 +60,6 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
             result = _apply(function, function_span, arguments, span, scope)
             scope.fuel.spend(_length(result), span)
             return result
-        case syntax.Attribute(value, name, span):
-            label = scope.find(_dotted(expression))
-            if isinstance(label, Tensor):
-                return label
-            return _attribute(evaluate(value, scope), name, span)
         case syntax.Index(value, index, span):
             return _index(evaluate(value, scope), evaluate(index, scope), span)
         case syntax.Quantity(_, unit, span):

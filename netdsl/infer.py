@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netdsl.diagnostics import Diagnostic, Fault, Label
 from netdsl.graph import Origin
 from netdsl.limits import LIMITS
@@ -12,7 +14,7 @@ from netdsl.tensor import TensorType
 
 
 def infer(
-    op: Op, inputs: tuple[TensorType, ...], operand_spans: tuple[Span, ...], origin: Origin
+    op: Op, inputs: Sequence[TensorType], operand_spans: Sequence[Span], origin: Origin
 ) -> TensorType:
     """The type of `op`'s output. `operand_spans` are the places that made each input.
 
@@ -55,15 +57,16 @@ def infer(
                 trail=origin.trail,
             )
         ) from None
-    if any(isinstance(each, int) and each > LIMITS.dimension for each in type.shape):
-        raise Fault(
-            Diagnostic(
-                "number-too-large",
-                f"the output would be {type}: no size may be above {LIMITS.dimension:,}",
-                origin.span,
-                trail=origin.trail,
+    for size in type.shape:
+        if isinstance(size, int) and size > LIMITS.dimension:
+            raise Fault(
+                Diagnostic(
+                    "number-too-large",
+                    f"the output would be {type}: no size may be above {LIMITS.dimension:,}",
+                    origin.span,
+                    trail=origin.trail,
+                )
             )
-        )
     if isinstance(elements, int) and elements >= LIMITS.integer:
         raise Fault(
             Diagnostic(
@@ -76,7 +79,7 @@ def infer(
     return type
 
 
-def _divisors(error: OpError, inputs: tuple[TensorType, ...]) -> str:
+def _divisors(error: OpError, inputs: Sequence[TensorType]) -> str:
     """Which numbers of parts would do, where that is what is wrong."""
     channels = inputs[0].channels
     if (

@@ -50,7 +50,7 @@ class Limits:
     list_values = Limit(10_000, "values", "length of a list", "list-too-long")
     nodes = Limit(50_000, "layers", "layers of a network, and passes of a loop", "too-many-nodes")
     steps = Limit(
-        800_000,
+        600_000,
         "steps",
         "work of elaborating: 1 for an expression or value of a list, 20 for a statement or layer, "
         "160 more for a block's call, 60 more for a loop's pass; for all networks of a file "
@@ -62,6 +62,12 @@ class Limits:
         100, "diagnostics", "mistakes in a network or file after which it ends", "too-many-errors"
     )
     errors = Limit(50, "diagnostics", "mistakes in a file's text, and all that are shown", "")
+
+    def __init__(self) -> None:
+        # Attributes of its own, as these are read for every layer.
+        for name, limit in vars(Limits).items():
+            if isinstance(limit, Limit):
+                vars(self)[name] = limit.ceiling
 
 
 LIMITS = Limits()
@@ -82,7 +88,6 @@ def lowered(values: Mapping[str, int]) -> Iterator[None]:
         if not 1 <= value <= ceiling:
             raise ValueError(f"`{name}` can be set from 1 to {ceiling:,}, not to {value:,}")
     before = dict(vars(LIMITS))
-    # An instance's own attribute hides the class's, as `Limit` sets nothing.
     vars(LIMITS).update(values)
     try:
         yield

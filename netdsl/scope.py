@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
 from netdsl import syntax
@@ -53,7 +52,7 @@ class Scope:
         self.body: Scope = self if kind == "body" or parent is None else parent.body
         self.labels: Scope = parent.labels if kind == "branch" and parent is not None else self
         self.defaults: dict[str, tuple[syntax.Argument, ...]] = {}
-        self.lost: list[str] = []
+        self.lost: set[str] = set()
         """What template labels begin with whose step had a mistake, so that they are not bound."""
 
     def find(self, name: str) -> object | None:
@@ -64,12 +63,15 @@ class Scope:
             scope = scope.parent
         return None
 
-    def default_arguments(self, name: str) -> Iterable[syntax.Argument]:
+    def default_arguments(self, name: str) -> list[syntax.Argument]:
         """The defaults in force for an operator or block, the innermost first."""
+        found: list[syntax.Argument] = []
         scope: Scope | None = self
         while scope is not None:
-            yield from scope.defaults.get(name, ())
+            if name in scope.defaults:
+                found += scope.defaults[name]
             scope = scope.parent
+        return found
 
     def is_lost(self, name: str) -> bool:
         """Whether a name that isn't bound may be a label that a mistake kept from being bound."""

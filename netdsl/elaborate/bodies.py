@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netdsl import syntax
 from netdsl.bind import Given, assign, missing_argument
-from netdsl.diagnostics import Fault, Frame, Label, LimitFault, did_you_mean
+from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, did_you_mean
 from netdsl.elaborate.builder import Check, Condition, Place, check_label
 from netdsl.elaborate.calls import Calls, labelled_elsewhere, parameter_names
 from netdsl.evaluate import evaluate, is_template, match_pattern, path_parts, truth
@@ -52,7 +52,7 @@ class Bodies(Calls):
                 if isinstance(size, syntax.Name):
                     place.scope.names.setdefault(size.name, UNKNOWN)
         if isinstance(statement, syntax.Flow):
-            place.scope.body.lost += _template_labels(statement)
+            place.scope.body.lost.update(_template_labels(statement))
         label = statement.label if isinstance(statement, syntax.Flow) else None
         if label is not None and not is_template(label):
             place.scope.labels.names[".".join(path_parts(label, place.scope))] = place.current
@@ -231,13 +231,12 @@ class Bodies(Calls):
             for each in place.scope.visible()
             if isinstance(place.scope.find(each), Tensor) and each not in ("in", "out")
         )
-        fail(
-            "unknown-label",
-            f"there is no value labelled `{name}` here",
-            path.span,
-            help=did_you_mean(name, labels),
-            labels=labelled_elsewhere(name, place.file.tree),
-        )
+        message = f"there is no value labelled `{name}` here"
+        help = did_you_mean(name, labels)
+        unknown = Diagnostic("unknown-label", message, path.span, help=help)
+        if not self.is_reported(unknown):
+            unknown = unknown._replace(labels=labelled_elsewhere(name, place.file.tree))
+        raise Fault(unknown)
 
     def run_step(self, step: syntax.Step, place: Place) -> None:
         self.step(step.span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NamedTuple
 
 from netdsl import syntax
@@ -22,6 +23,7 @@ from netdsl.ops.base import Op
 from netdsl.program import Block, ProgramFile
 from netdsl.scope import Scope, Tensor, UnknownValue, fail
 from netdsl.source import Span
+from netdsl.tensor import TensorType
 
 # Attributes that Flax gives every module; a layer of that name would hide it.
 _RESERVED = frozenset(
@@ -143,6 +145,11 @@ class Builder:
             if len(self.found) == LIMITS.mistakes:
                 raise LimitFault(too_many_errors(diagnostic.span))
 
+    def is_reported(self, diagnostic: Diagnostic) -> bool:
+        """Whether it is only counted, being told already of another call or pass: what explains it
+        need not be looked for."""
+        return (diagnostic.code, diagnostic.span) in self.found
+
     def finished_diagnostics(self) -> tuple[Diagnostic, ...]:
         finished = []
         for key, diagnostic in self.found.items():
@@ -211,7 +218,9 @@ class Builder:
         """Note what holds weights; a Fault where it lies inside another's path, or around it."""
         layers, around = self.bodies[-1]
         prefixes = [path[:length] for length in range(1, len(path))]
-        outer = next((prefix for prefix in prefixes if prefix in layers), None)
+        outer = None
+        if not layers.keys().isdisjoint(prefixes):
+            outer = next(prefix for prefix in prefixes if prefix in layers)
         if outer is not None or path in around:
             other = around[path] if outer is None else layers[outer]
             fail(
@@ -224,21 +233,19 @@ class Builder:
                 help="give one of them another label",
             )
         layers[path] = span
-        around.update((prefix, span) for prefix in prefixes)
+        around.update(dict.fromkeys(prefixes, span))
 
     def label_path(self, label: SiteLabel, span: Span, place: Place) -> tuple[str, ...]:
-        match label:
-            case Here():
-                return (*place.prefix, *place.indices)
-            case syntax.Path():
-                parts = path_parts(label, place.scope)
-                check_label(parts, label.span)
-                if is_template(label):
-                    return (*place.prefix, *parts)
-                return (*place.prefix, *parts, *place.indices)
-            case _:
-                check_label((label,), span)
-                return (*place.prefix, label, *place.indices)
+        if isinstance(label, str):
+            check_label((label,), span)
+            return (*place.prefix, label, *place.indices)
+        if isinstance(label, Here):
+            return (*place.prefix, *place.indices)
+        parts = path_parts(label, place.scope)
+        check_label(parts, label.span)
+        if is_template(label):
+            return (*place.prefix, *parts)
+        return (*place.prefix, *parts, *place.indices)
 
     def node(
         self,
@@ -258,16 +265,15 @@ class Builder:
                     trail=place.trail,
                 )
             )
-        types = []
+        types: list[TensorType] = []
         for operand in operands:
             if operand.type is None:
                 raise UnknownValue
             types.append(operand.type)
         origin = Origin(span, arguments, place.trail)
-        spans = tuple(operand.span for operand in operands)
-        inputs = tuple(operand.node for operand in operands)
+        inputs = tuple([operand.node for operand in operands])
         try:
-            type = infer(op, tuple(types), spans, origin)
+            type = infer(op, types, [operand.span for operand in operands], origin)
         except Fault as fault:
             raise Fault(self._with_lineage(fault.diagnostic, op, inputs)) from None
         if op.holds_weights:
@@ -336,18 +342,29 @@ class OpenRegion:
 def check_label(parts: tuple[str, ...], span: Span) -> None:
     """Refuse what is no name, and names that mean something to Python or Flax; raises Fault."""
     for part in parts:
-        word = part.replace("-", "")
-        if not (word.isascii() and (word.isidentifier() or word.isdecimal())):
+        if not _is_word(part):
             fail(
                 "label-not-a-name",
                 f"`{part}` is no label",
                 span,
                 help="a label is made of letters, digits, `_` and `-`",
             )
-        if keyword.iskeyword(part) or part in _RESERVED or part.startswith(_RESERVED_STARTS):
+        if _is_reserved(part):
             fail(
                 "label-reserved",
                 f"`{part}` can't be a label: it has a meaning in the Flax module",
                 span,
                 help=f"`{part.strip('_')}_` would do",
             )
+
+
+# Most layers are called like others.
+@lru_cache(maxsize=10_000)
+def _is_word(part: str) -> bool:
+    word = part.replace("-", "")
+    return word.isascii() and (word.isidentifier() or word.isdecimal())
+
+
+@lru_cache(maxsize=10_000)
+def _is_reserved(part: str) -> bool:
+    return keyword.iskeyword(part) or part in _RESERVED or part.startswith(_RESERVED_STARTS)

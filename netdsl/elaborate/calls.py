@@ -86,16 +86,21 @@ class Calls(Builder):
                 if fault.diagnostic.span != each.value.span:
                     raise
                 if parameter is None:
+                    if self.is_reported(fault.diagnostic):
+                        raise
                     found = labelled_elsewhere(each.value.span.text, place.file.tree)
                     raise Fault(fault.diagnostic._replace(labels=found)) from None
                 raise Fault(with_choices(fault.diagnostic, name, parameter)) from None
             given.append(Given(each.name, value, each.span))
+        defaults = place.scope.default_arguments(call.name)
+        if not defaults:
+            return given
         taken = {
             each.name if each.name is not None else names[position]
             for position, each in enumerate(given)
             if each.name is not None or position < len(names)
         }
-        for default in place.scope.default_arguments(call.name):
+        for default in defaults:
             assert default.name is not None
             if default.name not in taken:
                 taken.add(default.name)
