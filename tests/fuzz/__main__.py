@@ -33,8 +33,9 @@ SECONDS = 1.0
 MEBIBYTES = 500
 BATCH = 10_000
 """Inputs between two lines of the ledger."""
-THOROUGH = 8
-"""One of so many inputs is formatted, fixed and compiled too, which takes as long as the rest."""
+THOROUGH = 4
+"""One of so many inputs is costed, compiled, linted, formatted and fixed too, which takes longer
+than checking all of them."""
 
 
 class Batch(NamedTuple):
