@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
 
 import click
 
@@ -85,11 +84,6 @@ class _Commands(click.Group):
 @click.version_option(__version__, message="netdsl %(version)s")
 def cli() -> None:
     """Convolutional networks as text: checked, costed, compiled to Flax and trained."""
-
-
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit the process with its code."""
-    sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -255,7 +255,7 @@ def test_interrupt(tmp_path: Path) -> None:
         "module.command = command\n"
         "sys.modules['netdsl.commands.wait'] = module\n"
         "main.COMMANDS['wait'] = ''\n"
-        "main.main(['wait'])\n"
+        "sys.exit(main.run(['wait']))\n"
     )
     with subprocess.Popen(
         [sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -266,6 +266,21 @@ def test_interrupt(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=30)
     assert process.returncode == exits.INTERRUPTED
     assert err == "error: interrupted\n"
+
+
+def test_interrupt_while_starting() -> None:
+    program = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'click':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from netdsl.__main__ import main\n"
+        "main()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (exits.INTERRUPTED, "error: interrupted\n")
 
 
 def test_shell_completion() -> None:
