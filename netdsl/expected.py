@@ -51,6 +51,13 @@ _WORDS = {
 
 COMMA = "a comma separates values"
 
+COMPARES = "`==` compares"
+FIGURES = "`;` separates the figures of a claim"
+
+_COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">=", "="))
+_BEHIND_FIGURE = frozenset(("NAME", "NEWLINE", "}", "=="))
+"""What may follow a claim's figure, and nothing else of the language together."""
+
 _NUMBERS = frozenset(("INT", "FLOAT", "SIZE", "SCALE"))
 
 _SHOWN = 40
@@ -73,6 +80,8 @@ def unexpected(
 ) -> Diagnostic:
     """`token`, or the end of the text, stands after `recent` where only `accepted` could: the texts
     of tokens, or their kinds."""
+    if accepted == {"INT", "FLOAT"} and recent[1].type == "NAME" and recent[1] != "within":
+        return _behind_figure(recent[1], token, source)
     start = token.start_pos or 0
     end = token.end_pos or 0
     shown = f"`{_shortened(token)}` stands"
@@ -97,6 +106,19 @@ def unexpected(
         f"{shown} where {_expected(accepted)} should be",
         source.span(start, end),
         help=_help(token, recent, accepted, source),
+    )
+
+
+def _behind_figure(name: Token, token: Token, source: Source) -> Diagnostic:
+    """A name behind a claim's figure, of which only `token` after it shows that it is wrong."""
+    start = name.start_pos or 0
+    return Diagnostic(
+        "unexpected-token",
+        f"`{_shortened(name)}` stands where `within`, `;` or `}}` should be",
+        source.span(start, start + len(name)),
+        help=FIGURES
+        if token in _COMPARISONS or not _misspelt(name, ("within",))
+        else "a tolerance is written `within 1%`",
     )
 
 
@@ -162,7 +184,11 @@ def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source:
     if text == "(" and accepted == {"["}:
         return "sizes stand in brackets: `[height, width, channels]`"
     if text == "=" and "==" in accepted:
-        return "`==` compares"
+        return COMPARES
+    if text in (",", ":") and accepted >= _BEHIND_FIGURE:
+        return FIGURES if text == "," else COMPARES
+    if recent[0].type == "NAME" and accepted == {"-", ".", "=="}:
+        return f"a figure is claimed with `==`: `{recent[0]} == {before}`"
     if text == "=" and {"->", ":"} <= accepted:
         return f"a value is named with `let {before} = …`, a layer with `{before}: …`"
     following = source.text[token.end_pos or 0 :][:_SHOWN].lstrip()

@@ -14,7 +14,9 @@ from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, one_edit
 from netdsl.expected import (
     COMMA,
+    COMPARES,
     ELSE_IF,
+    FIGURES,
     NAMES_TOGETHER,
     ON_ONE_LINE,
     PIPE,
@@ -199,6 +201,11 @@ def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
         safe = not (before[-1:].isdecimal() and span.text[:1].isdecimal())
         place = source.span(len(before), len(before))
         yield Fix("put a comma between them", (Edit(place, ","),), safe)
+    if help == COMPARES and span.text in ("=", ":"):
+        yield Fix("write `==`", (Edit(span, "==" if span.text == "=" else " =="),), True)
+    if help == FIGURES:
+        place = span if span.text == "," else source.span(len(before), len(before))
+        yield Fix("put `;` between them", (Edit(place, ";"),), True)
     word = re.search(r"(\s+)(\w+)$", before)
     if word is not None and help == missing_comma(word[2]):
         place = source.span(word.start(), word.start())
