@@ -221,10 +221,12 @@ class _Networks(Bodies):
                 given[key] = setting
             else:
                 known = (*names, *sorted(sizes))
+                source = setting.span.source
+                start = source.text.index(key)  # A setting's text is its name and its value.
                 fail(
                     "unknown-argument",
                     f"`{network.name}` has no parameter or input size `{key}`",
-                    setting.span,
+                    source.span(start, start + len(key)),
                     help=did_you_mean(key, known),
                 )
         return self.parameter_values(
