@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netdsl.diagnostics import Diagnostic, Fault, Label, NearNames, did_you_mean
-from netdsl.parameters import Parameter
+from netdsl.parameters import REQUIRED, Parameter
 from netdsl.source import Span
 
 
@@ -90,7 +90,7 @@ def bind(
     for name, parameter in parameters.items():
         given = assigned.get(name)
         if given is None:
-            if parameter.required:
+            if parameter.default is REQUIRED:
                 raise missing_argument(what, name, parameter.documentation, span, tuple(parameters))
             values[name] = parameter.default
             continue

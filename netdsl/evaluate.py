@@ -23,11 +23,12 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
     """The value of an expression: int, float, bool, str, Window, list, tuple, a symbolic size,
     a Tensor, or a block."""
     scope.fuel.spend(1, expression.span)
+    # Most are one of these two, which a class pattern would take longer to tell.
+    if isinstance(expression, syntax.Name):
+        return _name(expression.name, expression.span, scope)
+    if isinstance(expression, syntax.Constant):
+        return expression.value
     match expression:
-        case syntax.Constant(value):
-            return value
-        case syntax.Name(name, span):
-            return _name(name, span, scope)
         case syntax.Binary():
             return _binary(expression, scope)
         case syntax.Attribute(value, name, span):
@@ -102,7 +103,11 @@ def path_parts(path: syntax.Path, scope: Scope) -> tuple[str, ...]:
 
 
 def is_template(path: syntax.Path) -> bool:
-    return any(not isinstance(piece, str) for pieces in path.parts for piece in pieces)
+    for pieces in path.parts:
+        for piece in pieces:
+            if not isinstance(piece, str):
+                return True
+    return False
 
 
 def match_pattern(pattern: syntax.Pattern, value: object, span: Span) -> dict[str, object]:
@@ -177,7 +182,8 @@ def _binary(expression: syntax.Binary, scope: Scope) -> object:
             continue
         right = evaluate(operation.right, scope)
         value = calculate(operation.operator, value, right, operation.span)
-        scope.fuel.spend(_length(value), operation.span)
+        if isinstance(value, (list, tuple)):
+            scope.fuel.spend(len(value), operation.span)
     return value
 
 

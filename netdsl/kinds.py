@@ -49,6 +49,8 @@ class Integer(Kind):
         self.description = f"a whole number of at least {minimum}"
 
     def convert(self, value: object) -> object:
+        if type(value) is int and value >= self.minimum:
+            return value
         if self.symbolic and isinstance(value, Expression):
             return value
         number = _whole(value)
@@ -191,8 +193,10 @@ class Integers(Kind):
 
 def show_value(value: object, depth: int = 0) -> str:
     """A compile-time value as a program would write it, shortened where it is long."""
-    if isinstance(value, bool):
+    if value is True or value is False:
         return "true" if value else "false"
+    if isinstance(value, int):
+        return _shortened(str(value))
     if isinstance(value, str):
         return value if value.isidentifier() else f'"{value}"'
     if isinstance(value, float):
@@ -210,5 +214,8 @@ def show_value(value: object, depth: int = 0) -> str:
         elif len(value) == 1 and isinstance(value, tuple):
             closing = ",)"
         return opening + ", ".join(shown) + closing
-    text = str(value)
+    return _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"

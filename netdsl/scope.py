@@ -39,7 +39,8 @@ class Scope:
     A `body` scope belongs to a block or network. In it, each pass of a loop has a `pass` scope, and
     each branch a `branch` scope with its own `in`, `out` and `let`s. A plain label is put in the
     innermost pass or body; a template label, which names one thing for good, in the body.
-    `defaults` are the argument defaults set by `default`, by operator. `fuel` is the parent's.
+    `defaults` are the argument defaults in force, by operator: the parent's until `default` sets
+    others. `fuel` is the parent's.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Scope:
         self.spans: dict[str, Span] = {}
         self.body: Scope = self if kind == "body" or parent is None else parent.body
         self.labels: Scope = parent.labels if kind == "branch" and parent is not None else self
-        self.defaults: dict[str, tuple[syntax.Argument, ...]] = {}
+        self.defaults: dict[str, tuple[syntax.Argument, ...]] = (
+            {} if parent is None else parent.defaults
+        )
         self.lost: set[str] = set()
         """What template labels begin with whose step had a mistake, so that they are not bound."""
 
@@ -63,15 +66,9 @@ class Scope:
             scope = scope.parent
         return None
 
-    def default_arguments(self, name: str) -> list[syntax.Argument]:
+    def default_arguments(self, name: str) -> tuple[syntax.Argument, ...]:
         """The defaults in force for an operator or block, the innermost first."""
-        found: list[syntax.Argument] = []
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.defaults:
-                found += scope.defaults[name]
-            scope = scope.parent
-        return found
+        return self.defaults.get(name, ())
 
     def is_lost(self, name: str) -> bool:
         """Whether a name that isn't bound may be a label that a mistake kept from being bound."""

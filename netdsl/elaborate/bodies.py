@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netdsl import syntax
 from netdsl.bind import Given, assign, missing_argument
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, did_you_mean
-from netdsl.elaborate.builder import Check, Condition, Place, check_label
+from netdsl.elaborate.builder import Check, Condition, OpenRegion, Place, check_label
 from netdsl.elaborate.calls import Calls, labelled_elsewhere, parameter_names
 from netdsl.evaluate import evaluate, is_template, match_pattern, path_parts, truth
 from netdsl.fuel import PASS
@@ -103,8 +103,9 @@ class Bodies(Calls):
                         argument.span,
                         help=did_you_mean(argument.name, known),
                     )
-            earlier = place.scope.defaults.get(call.name, ())
-            place.scope.defaults[call.name] = (*call.arguments, *earlier)
+            scope = place.scope
+            earlier = scope.default_arguments(call.name)
+            scope.defaults = scope.defaults | {call.name: (*call.arguments, *earlier)}
 
     def input(self, statement: syntax.Input, place: Place) -> None:
         if self.calling or place.indices or place.prefix:
@@ -176,7 +177,7 @@ class Bodies(Calls):
         inner = self.labelled(place, place.names[id(statement)], statement.span)
         self.in_aux = True
         try:
-            with self.region("aux", inner, "aux", statement.span, current):
+            with OpenRegion(self, "aux", inner, "aux", statement.span, current):
                 inner.scope = place.branch(current)
                 inner.ends = []
                 self.body(statement.body, inner)
@@ -198,7 +199,7 @@ class Bodies(Calls):
                 self.run_step(step, place)
         else:
             inner = self.labelled(place, group, flow.span)
-            with self.region("group", inner, "", flow.span, place.current):
+            with OpenRegion(self, "group", inner, "", flow.span, place.current):
                 for step in flow.steps:
                     self.run_step(step, inner)
             place.current = inner.current
@@ -280,7 +281,7 @@ class Bodies(Calls):
                 inner = place.inner() if label is None else self.labelled(place, label, span)
                 if label is not None:
                     inner.scope = Scope(place.scope)
-                with self.region("group", inner, "", span, place.current):
+                with OpenRegion(self, "group", inner, "", span, place.current):
                     self.body(body, inner)
                 place.current = inner.current
                 if label is not None:
@@ -298,8 +299,8 @@ class Bodies(Calls):
     def condition(self, step: syntax.If, place: Place) -> None:
         taken = truth(step.condition, place.scope)
         body = step.then if taken else step.otherwise
-        with self.region(
-            "if", place, "", step.span, place.current, taken="then" if taken else "else"
+        with OpenRegion(
+            self, "if", place, "", step.span, place.current, taken="then" if taken else "else"
         ):
             if body is not None:
                 self.body(body, place)
@@ -315,7 +316,7 @@ class Bodies(Calls):
     ) -> None:
         label = place.names.get(id(step))
         around = place.inner() if label is None else self.labelled(place, label, step.span)
-        with self.region("loop", around, word, step.span, place.current):
+        with OpenRegion(self, "loop", around, word, step.span, place.current):
             for number, variables in enumerate(passes):
                 place.scope.fuel.spend(PASS, step.span)
                 inner = around.inner()
@@ -330,8 +331,14 @@ class Bodies(Calls):
                 inner.trail = (frame, *place.trail)
                 for name, value in variables.items():
                     inner.scope.bind(name, value, step.span)
-                with self.region(
-                    "iteration", inner, str(number), body.span, inner.current, arguments=variables
+                with OpenRegion(
+                    self,
+                    "iteration",
+                    inner,
+                    str(number),
+                    body.span,
+                    inner.current,
+                    arguments=variables,
                 ):
                     self.body(body, inner)
                 around.current = inner.current

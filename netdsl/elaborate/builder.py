@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -106,6 +104,7 @@ class Holders(NamedTuple):
 class Builder:
     def __init__(self, file: ProgramFile, settings: dict[str, Given], symbolic: bool) -> None:
         self.file = file
+        self.fuel = file.scope.fuel
         self.settings = settings
         self.symbolic = symbolic
         self.nodes: list[Node] = []
@@ -162,7 +161,7 @@ class Builder:
         return tuple(finished)
 
     def step(self, span: Span) -> None:
-        self.file.scope.fuel.spend(STATEMENT, span)
+        self.fuel.spend(STATEMENT, span)
 
     def current(self, place: Place, span: Span) -> Tensor:
         if place.current is None:
@@ -296,9 +295,16 @@ class Builder:
             notes = tuple(filter(None, (size_note(self.nodes, inputs[0], source),)))
         return diagnostic._replace(notes=(*diagnostic.notes, *notes))
 
-    @contextmanager
-    def region(
+
+class OpenRegion:
+    """Collects the items made in its `with` as one region of the enclosing one.
+
+    (A generator with `contextmanager` would take twice as long.)
+    """
+
+    def __init__(
         self,
+        builder: Builder,
         kind: RegionKind,
         place: Place,
         definition: str,
@@ -308,35 +314,41 @@ class Builder:
         taken: str = "",
         arguments: dict[str, object] | None = None,
         documentation: str = "",
-    ) -> Iterator[OpenRegion]:
-        """Collect the items made inside as one region of the enclosing one."""
-        outer, self.items = self.items, []
-        opened = OpenRegion(taken)
-        try:
-            yield opened
-        finally:
-            items, self.items = self.items, outer
-        path = (*place.prefix, *place.indices)
-        end = place.current
-        outer.append(
+    ) -> None:
+        self.builder = builder
+        self.kind = kind
+        self.place = place
+        self.definition = definition
+        self.span = span
+        self.start = start
+        self.taken = taken
+        self.arguments = arguments or {}
+        self.documentation = documentation
+        self.outer = builder.items
+
+    def __enter__(self) -> OpenRegion:
+        self.builder.items = []
+        return self
+
+    def __exit__(self, mistake: type[BaseException] | None, *_: object) -> None:
+        items, self.builder.items = self.builder.items, self.outer
+        if mistake is not None:
+            return
+        end = self.place.current
+        self.outer.append(
             Region(
-                kind,
-                definition,
-                span,
-                path,
-                arguments or {},
+                self.kind,
+                self.definition,
+                self.span,
+                (*self.place.prefix, *self.place.indices),
+                self.arguments,
                 tuple(items),
-                None if start is None else start.node,
+                None if self.start is None else self.start.node,
                 None if end is None else end.node,
-                opened.taken,
-                documentation,
+                self.taken,
+                self.documentation,
             )
         )
-
-
-class OpenRegion:
-    def __init__(self, taken: str) -> None:
-        self.taken = taken
 
 
 def check_label(parts: tuple[str, ...], span: Span) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdsl import syntax
 from netdsl.bind import Given, assign, bind, missing_argument, with_choices
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, NearNames, did_you_mean
-from netdsl.elaborate.builder import Builder, Holders, Place
+from netdsl.elaborate.builder import Builder, Holders, OpenRegion, Place
 from netdsl.elaborate.lineage import lost_its_edge
 from netdsl.evaluate import evaluate, match_pattern, truth
 from netdsl.fuel import CALL
@@ -73,15 +73,15 @@ class Calls(Builder):
         place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
 
     def arguments(self, call: syntax.Call, target: Block | type[Op], place: Place) -> list[Given]:
-        names = parameter_names(target)
         given = []
         for position, each in enumerate(call.arguments):
-            name = each.name or (names[position] if position < len(names) else "")
             try:
                 value = evaluate(each.value, place.scope)
             except LimitFault:
                 raise
             except Fault as fault:
+                names = parameter_names(target)
+                name = each.name or (names[position] if position < len(names) else "")
                 parameter = None if isinstance(target, Block) else target.parameters.get(name)
                 if fault.diagnostic.span != each.value.span:
                     raise
@@ -95,6 +95,7 @@ class Calls(Builder):
         defaults = place.scope.default_arguments(call.name)
         if not defaults:
             return given
+        names = parameter_names(target)
         taken = {
             each.name if each.name is not None else names[position]
             for position, each in enumerate(given)
@@ -125,13 +126,12 @@ class Calls(Builder):
         if len(self.calling) >= LIMITS.nesting:
             fail("nesting-too-deep", f"blocks are nested over {LIMITS.nesting} deep", call.span)
         place.scope.fuel.spend(CALL, call.span)
-        names = tuple(parameter.name for parameter in declaration.parameters)
         scope = Scope(block.file.scope)
         try:
             values = self.parameter_values(
                 block.name,
                 declaration.parameters,
-                assign(names, given, block.name, call.name_span),
+                assign(parameter_names(block), given, block.name, call.name_span),
                 scope,
                 call.name_span,
             )
@@ -143,7 +143,7 @@ class Calls(Builder):
             raise Fault(fault.diagnostic._replace(labels=labels)) from None
         # With an unknown value too, so that the mistakes of names in the block are told.
         scope.names["in"] = current
-        shown = ", ".join(f"{key} = {_shown(each)}" for key, each in values.items())
+        shown = ", ".join([f"{key} = {_shown(each)}" for key, each in values.items()])
         text = f"`{block.name}({shown})`" if shown else f"`{block.name}`"
         frame = Frame(call.span, text, declaration.name_span)
         prefix = self.path(call, place)
@@ -154,7 +154,8 @@ class Calls(Builder):
         self.calling.append(block)
         self.bodies.append(Holders({}, {}))
         try:
-            with self.region(
+            with OpenRegion(
+                self,
                 "block",
                 inner,
                 block.name,
@@ -213,7 +214,7 @@ class Calls(Builder):
                     help=f"put it into a branch of its own: `| from {label.text} -> identity`",
                 )
             current = self.current(place, call.span)
-            with self.region("merge", place, call.name, call.span, current):
+            with OpenRegion(self, "merge", place, call.name, call.span, current):
                 self.branches(call.branches, current, place, operands)
                 place.current = self.merged(call, op.bound(values), operands, spans, place)
             return
@@ -279,7 +280,7 @@ class Calls(Builder):
                     self.branches(branch.branches, current, inner, outputs)
                 continue
             inner = place.inner(place.branch(current))
-            with self.region("branch", inner, "", branch.span, current):
+            with OpenRegion(self, "branch", inner, "", branch.span, current):
                 self.body(branch.body, inner)
             output = self.current(inner, branch.span)
             outputs.append(Tensor(output.node, output.type, branch.span))
@@ -296,9 +297,9 @@ class Calls(Builder):
         adds = step.condition is None or truth(step.condition, place.branch(start))
         taken = "plain"
         projects = False
-        with self.region("residual", place, "", step.span, start) as region:
+        with OpenRegion(self, "residual", place, "", step.span, start) as region:
             inner = place.inner(place.branch(start))
-            with self.region("branch", inner, "body", step.body.span, start):
+            with OpenRegion(self, "branch", inner, "body", step.body.span, start):
                 self.body(step.body, inner)
             output = self.current(inner, step.body.span)
             shortcut = start
@@ -316,7 +317,7 @@ class Calls(Builder):
                     assert step.shortcut is not None
                     taken = "shortcut"
                     inner = place.inner(scope)
-                    with self.region("branch", inner, "shortcut", step.shortcut.span, start):
+                    with OpenRegion(self, "branch", inner, "shortcut", step.shortcut.span, start):
                         self.body(step.shortcut, inner)
                     shortcut = self.current(inner, step.shortcut.span)
                     shortcut_span = step.shortcut_span or step.shortcut.span
@@ -408,16 +409,14 @@ class Calls(Builder):
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, Block):
-        return value.name
-    if isinstance(value, type) and issubclass(value, Op):
+    if isinstance(value, Block) or (isinstance(value, type) and issubclass(value, Op)):
         return value.name
     return show_value(value)
 
 
 def parameter_names(target: Block | type[Op]) -> tuple[str, ...]:
     if isinstance(target, Block):
-        return tuple(parameter.name for parameter in target.declaration.parameters)
+        return tuple([parameter.name for parameter in target.declaration.parameters])
     return tuple(target.parameters)
 
 
