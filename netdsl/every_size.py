@@ -21,7 +21,7 @@ from netdsl.graph import Graph, Node
 from netdsl.ops.base import Requirement
 from netdsl.size_bounds import Fitted, Region, fitted, least
 from netdsl.size_conditions import allowed_sizes, holds
-from netdsl.size_errors import refutation, suggesting
+from netdsl.size_errors import nothing_allowed, nothing_left, refutation, suggesting
 from netdsl.size_sets import EVERY, SizeSet, Undecidable, always_zero, meeting
 from netdsl.size_words import as_condition, in_words
 from netdsl.sizes import Expression, Size, Symbol, UndecidedSize, evaluate, symbols
@@ -126,13 +126,17 @@ class _Decision:
         self.end_s = time.process_time() + _SECONDS
         self.questions: dict[str, Question] = {}
         self.diagnostics: dict[tuple[str, Span], Diagnostic] = {}
+        self.conditions = tuple(each.expression for each in elaboration.conditions)
+        self.impossible: tuple[Diagnostic, ...] = ()
+        """Why the network works for no size at all."""
         self.together: list[syntax.Expression] = []
         """Conditions on several sizes together, or on more than sizes."""
 
     def verdict(self) -> EverySize:
         self.read_conditions()
-        self.leave_something()
-        needs = list(self.requirements())
+        if not self.impossible:
+            self.leave_something()
+        needs = [] if self.impossible else list(self.requirements())
         for several in (False, True):
             for node, need in needs:
                 if self.is_late(node):
@@ -147,11 +151,12 @@ class _Decision:
             tuple(self.questions.values()),
             tuple(self.exempt()),
             self.fitted(valid),
-            suggesting(
+            self.impossible
+            + suggesting(
                 tuple(self.diagnostics.values()),
                 self.clause() if self.diagnostics else "",
                 self.graph.nodes[0].origin.span,
-                tuple(each.expression for each in self.elaboration.conditions),
+                self.conditions,
             ),
             tuple(dict.fromkeys(each.span.text for each in self.together)),
             tuple(dict.fromkeys(self.images())),
@@ -170,6 +175,9 @@ class _Decision:
     def read_conditions(self) -> None:
         """Take in what `where` demands, and assertions about sizes."""
         allowed, self.together = allowed_sizes(self.elaboration.conditions, self.unknowns)
+        none = [name for name, sizes in allowed.items() if sizes.is_empty]
+        if none:
+            self.impossible = (nothing_allowed(none, self.conditions),)
         assertions = [
             (each.statement.condition, each.scope)
             for each in self.elaboration.checks
@@ -200,8 +208,13 @@ class _Decision:
                     else:
                         self.ask(f"whether {size} is at least 1: {why}", node.origin.span)
                     continue
-                if name is not None:
-                    self.large[name] &= held
+                if name is None:
+                    continue
+                left = self.large[name] & held
+                if left.is_empty and not self.large[name].is_empty:
+                    self.impossible = (nothing_left(node, in_words(held, name), self.conditions),)
+                    return
+                self.large[name] = left
         for node, size in several:
             low = least(size, self.large)
             if low is None or low < 1:

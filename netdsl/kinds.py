@@ -30,7 +30,7 @@ class Kind:
         return show_value(value)
 
     def reject(self, value: object) -> ValueError:
-        return ValueError(f"must be {self.description}, not {show_value(value)}")
+        return ValueError(f"must be {self.description}, not {_called(value)}")
 
 
 def _whole(value: object) -> object:
@@ -88,9 +88,10 @@ class Boolean(Kind):
     description = "true or false"
 
     def convert(self, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError(f'must be {self.description}, not the text "{value}"')
         if not isinstance(value, bool):
-            text = f'the text "{value}"' if isinstance(value, str) else show_value(value)
-            raise ValueError(f"must be {self.description}, not {text}")
+            raise self.reject(value)
         return value
 
 
@@ -204,7 +205,8 @@ def show_value(value: object, depth: int = 0) -> str:
         return short if float(short) == value else repr(value)
     if isinstance(value, Window):
         return str(value)
-    if isinstance(value, (tuple, list)):
+    if type(value) in (tuple, list):
+        assert isinstance(value, (tuple, list))
         opening, closing = ("(", ")") if isinstance(value, tuple) else ("[", "]")
         if depth > 2:  # A list of lists of lists … may be longer than memory.
             return f"{opening}…{closing}"
@@ -214,7 +216,15 @@ def show_value(value: object, depth: int = 0) -> str:
         elif len(value) == 1 and isinstance(value, tuple):
             closing = ",)"
         return opening + ", ".join(shown) + closing
-    return _shortened(str(value))
+    name = getattr(value, "name", "") if isinstance(value, type) else ""
+    return _shortened(name or str(value))
+
+
+def _called(value: object) -> str:
+    """A value in a sentence: words and operators are quoted, as they would read as part of it."""
+    shown = show_value(value)
+    word = isinstance(value, type) or (isinstance(value, str) and value.isidentifier())
+    return f"`{shown}`" if word else shown
 
 
 def _shortened(text: str) -> str:

@@ -27,6 +27,9 @@ class Block:
         self.name = declaration.name
         self._names: Names | None = None
 
+    def __str__(self) -> str:
+        return f"the block `{self.name}`"
+
     @property
     def names(self) -> Names:
         if self._names is None:

@@ -21,6 +21,9 @@ class Tensor(NamedTuple):
     type: TensorType | None
     span: Span
 
+    def __str__(self) -> str:
+        return f"a value of {self.type}"
+
 
 class Unknown(NamedTuple):
     """Stands for a value whose expression had a mistake."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from netdsl import syntax
 from netdsl.diagnostics import Fault
 from netdsl.evaluate import evaluate, truth
+from netdsl.fuel import Fuel
 from netdsl.scope import Scope, UnknownValue
 from netdsl.size_sets import EVERY, NONE, SizeSet, Undecidable, meeting
 from netdsl.sizes import Expression, Symbol, UndecidedSize
@@ -30,8 +31,8 @@ def allowed_sizes(
         for single in conjuncts(condition):
             try:
                 name, held = set_meeting(single, scope)
-                if name is not None:
-                    allowed[name] &= held
+                for each in unknowns if name is None else (name,):
+                    allowed[each] &= held
             except Undecidable:
                 others.append(single)
     return allowed, others
@@ -104,6 +105,23 @@ def _value(expression: syntax.Expression, scope: Scope) -> object:
         return evaluate(expression, scope)
     except (Fault, UnknownValue):
         raise Undecidable(f"`{expression.span.text}` is about more than sizes") from None
+
+
+def refuse_other_values(condition: syntax.Expression, scope: Scope) -> None:
+    """Raise Fault where a condition on open sizes is none, or has a mistake of its own.
+
+    That its truth depends on the sizes is what it is for.
+    """
+    apart = Scope(scope)
+    apart.fuel = Fuel()  # Which notes comparisons that are open; those of a condition may be.
+    for single in conjuncts(condition):
+        try:
+            truth(single, apart)
+        except Fault as fault:
+            if fault.diagnostic.code != "condition-depends-on-size":
+                raise
+        except (UnknownValue, UndecidedSize):
+            continue
 
 
 def holds(condition: syntax.Expression, scope: Scope, values: Mapping[str, int]) -> bool:

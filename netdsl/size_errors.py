@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Edit, Fix, Label
@@ -40,6 +40,25 @@ def refutation(
         node.origin.arguments.get(need.argument, node.origin.span),
         labels=tuple(labels),
         trail=node.origin.trail,
+    )
+
+
+def nothing_allowed(names: Sequence[str], conditions: tuple[syntax.Expression, ...]) -> Diagnostic:
+    """That no value of some sizes meets what the input demands of them."""
+    where = conditions[0].span
+    which = f"no {names[0]} meets" if len(names) == 1 else "no sizes meet"
+    return Diagnostic("input-condition", f"{which} the condition `{where.text}`", where)
+
+
+def nothing_left(node: Node, needed: str, conditions: tuple[syntax.Expression, ...]) -> Diagnostic:
+    """That a layer leaves nothing of any image that the input allows; `needed` is what it takes."""
+    return Diagnostic(
+        "window-too-large",
+        f"nothing is left of the image here unless {needed}",
+        node.origin.span,
+        labels=tuple(Label(each.span, "which this does not allow") for each in conditions),
+        trail=node.origin.trail,
+        help="allow larger images, or use smaller windows and fewer strides",
     )
 
 

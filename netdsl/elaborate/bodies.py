@@ -8,15 +8,14 @@ from netdsl import syntax
 from netdsl.bind import Given, assign, missing_argument
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, did_you_mean
 from netdsl.elaborate.builder import Check, Condition, OpenRegion, Place, check_label
-from netdsl.elaborate.calls import Calls, labelled_elsewhere, parameter_names
+from netdsl.elaborate.calls import Calls, labelled_elsewhere, parameter_names, show_argument
 from netdsl.evaluate import evaluate, is_template, match_pattern, path_parts, truth
 from netdsl.fuel import PASS
 from netdsl.graph import Node, Origin, Output, PassNumber
 from netdsl.input_sizes import input_shape
-from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
-from netdsl.size_conditions import allowed_sizes
+from netdsl.size_conditions import allowed_sizes, refuse_other_values
 from netdsl.sizes import symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType, Window
@@ -128,6 +127,8 @@ class Bodies(Calls):
         if statement.where is not None:
             self.conditions.append(Condition(statement.where, place.scope))
         unknowns = {each.name: each for size in shape for each in symbols(size)}
+        if unknowns and statement.where is not None:
+            refuse_other_values(statement.where, place.scope)
         if unknowns:
             place.scope.fuel.allowed, _ = allowed_sizes(self.conditions, unknowns)
         if len(shape) not in (1, 3):
@@ -326,7 +327,9 @@ class Bodies(Calls):
                 else:
                     inner.prefix = (*around.prefix, part)
                 inner.scope = Scope(around.scope, "pass")
-                shown = "".join(f", {key} = {show_value(each)}" for key, each in variables.items())
+                shown = "".join(
+                    f", {key} = {show_argument(each)}" for key, each in variables.items()
+                )
                 frame = Frame(step.span, f"pass {number + 1} of {count} of `{word}`{shown}")
                 inner.trail = (frame, *place.trail)
                 for name, value in variables.items():

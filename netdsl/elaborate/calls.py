@@ -68,7 +68,10 @@ class Calls(Builder):
         if isinstance(target, Block):
             self.call_block(call, target, given, current, place)
             return
-        values, spans = bind(target.parameters, given, call.name, call.name_span)
+        try:
+            values, spans = bind(target.parameters, given, call.name, call.name_span)
+        except Fault as fault:
+            raise _with_way_out(fault, call, given) from None
         op = target.bound(values)
         place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
 
@@ -143,7 +146,7 @@ class Calls(Builder):
             raise Fault(fault.diagnostic._replace(labels=labels)) from None
         # With an unknown value too, so that the mistakes of names in the block are told.
         scope.names["in"] = current
-        shown = ", ".join([f"{key} = {_shown(each)}" for key, each in values.items()])
+        shown = ", ".join([f"{key} = {show_argument(each)}" for key, each in values.items()])
         text = f"`{block.name}({shown})`" if shown else f"`{block.name}`"
         frame = Frame(call.span, text, declaration.name_span)
         prefix = self.path(call, place)
@@ -408,10 +411,24 @@ class Calls(Builder):
         return values
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, Block) or (isinstance(value, type) and issubclass(value, Op)):
-        return value.name
-    return show_value(value)
+def show_argument(value: object) -> str:
+    return value.name if isinstance(value, Block) else show_value(value)
+
+
+def _with_way_out(fault: Fault, call: syntax.Call, given: list[Given]) -> Exception:
+    """What is wrong with a layer's arguments, where one is a value or a layer as in other tools."""
+    at_fault = next((each for each in given if each.span == fault.diagnostic.span), None)
+    value = None if at_fault is None else at_fault.value
+    if isinstance(value, Tensor):
+        if value.type is None:
+            return UnknownValue()
+        text = fault.diagnostic.span.text.rpartition("=")[2].strip()
+        help = f"a layer takes the value that flows to it: `from {text} -> {call.name}(…)`"
+    elif isinstance(value, type) and issubclass(value, Op):
+        help = f"`{value.name}` is a step of its own: `{call.name}(…) -> {value.name}`"
+    else:
+        return fault
+    return Fault(fault.diagnostic._replace(help=help))
 
 
 def parameter_names(target: Block | type[Op]) -> tuple[str, ...]:
