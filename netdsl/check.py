@@ -17,6 +17,7 @@ from netdsl.preprocess import output_size
 from netdsl.program import ProgramFile
 from netdsl.proof import prove_network
 from netdsl.recipe import read_recipe
+from netdsl.recipe_layers import unknown_layers
 from netdsl.source import Span
 
 
@@ -134,6 +135,9 @@ def _check_network(
         diagnostics += tuple(each for each in found if (each.code, each.span) not in known)
     if network is not None and not settings:
         diagnostics += check_preprocessing(network)
+        for recipe in network.recipes:
+            if recipe.network == name and not recipe.arguments:
+                diagnostics += tuple(unknown_layers(recipe, network.graph))
     return Verdict(name, None if has_errors(diagnostics) else network, diagnostics, sizes)
 
 
