@@ -135,6 +135,9 @@ def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
         groups.append(list(_projected(residual, tree)))
     if residual is not None and residual.shortcut is not None:
         groups.append(list(_strided(residual)))
+    if residual is not None and residual.shortcut_condition is not None:
+        edit = Edit(residual.shortcut_condition.span, "in.shape != out.shape")
+        groups.append([Fix("take it wherever the shape changes", (edit,), False)])
     if residual is None:
         groups.append(list(_fitting_sizes(tree)))
     return groups

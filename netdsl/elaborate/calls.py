@@ -324,7 +324,8 @@ class Calls(Builder):
                         self.body(step.shortcut, inner)
                     shortcut = self.current(inner, step.shortcut.span)
                     shortcut_span = step.shortcut_span or step.shortcut.span
-                output = self.add(step, place, (output, shortcut), (step.body.span, shortcut_span))
+                spans = step.body.span, shortcut_span
+                output = self.add(step, place, (output, shortcut), spans, projects=projects)
             region.taken = taken
             place.current = output
 
@@ -334,6 +335,8 @@ class Calls(Builder):
         place: Place,
         operands: tuple[Tensor, ...],
         spans: tuple[Span, ...],
+        *,
+        projects: bool,
     ) -> Tensor:
         word = Span(step.span.source, step.span.start, step.span.start + len("residual"))
         operands = tuple(
@@ -344,26 +347,9 @@ class Calls(Builder):
         except LimitFault:
             raise
         except Fault as fault:
-            diagnostic = fault.diagnostic
-            body, shortcut = operands
-            if diagnostic.span == word and step.shortcut is not None:
-                message = f"the residual's body gives {body.type}, its shortcut {shortcut.type}"
-                help = (
-                    "`pad = same` keeps the size"
-                    if lost_its_edge(body.type, shortcut.type)
-                    else "the shortcut needs the body's stride and its number of channels"
-                )
-                diagnostic = diagnostic._replace(message=message, help=help)
-            if diagnostic.span == word and step.shortcut is None:
-                help = (
-                    "`pad = same` keeps the size"
-                    if lost_its_edge(body.type, shortcut.type)
-                    else "project the shortcut where the shape changes: "
-                    "`} shortcut if in.shape != out.shape { conv(…, 1x1, stride) }`"
-                )
-                message = f"the residual's body gives {body.type}, its input is {shortcut.type}"
-                diagnostic = diagnostic._replace(message=message, help=help)
-            raise Fault(diagnostic) from None
+            if fault.diagnostic.span != word:
+                raise
+            raise Fault(_of_residual(fault.diagnostic, step, operands, projects)) from None
 
     def parameter_values(
         self,
@@ -413,6 +399,30 @@ class Calls(Builder):
 
 def show_argument(value: object) -> str:
     return value.name if isinstance(value, Block) else show_value(value)
+
+
+def _of_residual(
+    diagnostic: Diagnostic, step: syntax.Residual, operands: tuple[Tensor, ...], projects: bool
+) -> Diagnostic:
+    """That the two ways of a residual differ; it `projects` where its shortcut was taken."""
+    body, shortcut = operands
+    message = f"the residual's body gives {body.type}, its input is {shortcut.type}"
+    labels = diagnostic.labels
+    help = (
+        "project the shortcut where the shape changes: "
+        "`} shortcut if in.shape != out.shape { conv(…, 1x1, stride) }`"
+    )
+    condition = step.shortcut_condition
+    if projects:
+        message = f"the residual's body gives {body.type}, its shortcut {shortcut.type}"
+        help = "the shortcut needs the body's stride and its number of channels"
+    elif condition is not None:
+        told = "this is false here, so the input itself is added"
+        labels = (*labels, Label(condition.span, told))
+        help = "take the shortcut wherever the shape changes: `shortcut if in.shape != out.shape`"
+    if lost_its_edge(body.type, shortcut.type):
+        help = "`pad = same` keeps the size"
+    return diagnostic._replace(message=message, labels=labels, help=help)
 
 
 def _with_way_out(fault: Fault, call: syntax.Call, given: list[Given]) -> Exception:
