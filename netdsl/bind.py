@@ -108,6 +108,32 @@ def bind(
     return values, {name: given.span for name, given in assigned.items()}
 
 
+def mistakes(
+    parameters: dict[str, Parameter], arguments: list[Given], what: str, span: Span
+) -> list[Fault]:
+    """All that `bind` refuses of arguments, each as if those before were mended.
+
+    That one is missing is only said where nothing else is wrong.
+    """
+    names = tuple(parameters)
+    # By name, so that one can be left out without another taking its place.
+    left = [
+        each._replace(name=names[position]) if each.name is None and position < len(names) else each
+        for position, each in enumerate(arguments)
+    ]
+    found: list[Fault] = []
+    while True:
+        try:
+            bind(parameters, left, what, span)
+            return found
+        except Fault as fault:
+            kept = [each for each in left if each.span != fault.diagnostic.span]
+            if len(kept) == len(left):  # One is missing.
+                return found or [fault]
+            found.append(fault)
+            left = kept
+
+
 def _shadowed(given: Given, parameter: Parameter) -> str:
     """Help where a word that the parameter takes is the name of something else here."""
     word = given.span.text.rpartition("=")[2].strip()

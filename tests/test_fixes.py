@@ -243,9 +243,10 @@ def test_a_projection_is_like_its_body() -> None:
 
 def test_arguments_are_renamed_with_their_operator() -> None:
     """The batch norm on the same line is a mistake of its own."""
-    (diagnostic,) = of(
+    diagnostic, other = of(
         network("input image[8, 8, 4]", "conv2d(4, 3x3, padding = same) -> batchnorm")
     )
+    assert other.fixes[0].message == "write `bn`"
     (fix,) = diagnostic.fixes
     assert (fix.message, fix.safe) == ("write `conv`, `pad`", True)
     (diagnostic,) = of(network("input image[4]", "linear(units = 10)"))

@@ -190,22 +190,47 @@ class Bodies(Calls):
             self.outputs.append(Output(".".join(inner.prefix), output.node, float(weight)))
 
     def flow(self, flow: syntax.Flow, place: Place) -> None:
+        lost = False
         if flow.source is not None:
             if place.current is not None and place.current.type is not None:
                 place.ends.append(place.current)
-            place.current = self.source(flow.source, place)
+            try:
+                place.current = self.source(flow.source, place)
+            except (Fault, UnknownValue) as mistake:
+                self.lose(mistake, place, flow.source.span)
+                lost = True
         group = place.names.get(id(flow))
         if group is None:
-            for step in flow.steps:
-                self.run_step(step, place)
+            lost |= self.chain(flow, place)
         else:
             inner = self.labelled(place, group, flow.span)
             with OpenRegion(self, "group", inner, "", flow.span, place.current):
-                for step in flow.steps:
-                    self.run_step(step, inner)
+                lost |= self.chain(flow, inner)
             place.current = inner.current
+        if lost:
+            raise UnknownValue
         if flow.label is not None:
             self.define_label(flow.label, self.current(place, flow.span), place)
+
+    def chain(self, flow: syntax.Flow, place: Place) -> bool:
+        """Run all steps of a chain; whether one had a mistake, which is reported."""
+        lost = False
+        for step in flow.steps:
+            try:
+                self.run_step(step, place)
+            except (Fault, UnknownValue) as mistake:
+                self.lose(mistake, place, step.span)
+                lost = True
+        return lost
+
+    def lose(self, mistake: Fault | UnknownValue, place: Place, span: Span) -> None:
+        """Go on behind a mistake with an unknown value, for the mistakes that follow."""
+        if isinstance(mistake, LimitFault):
+            raise mistake
+        if isinstance(mistake, Fault):
+            self.report(mistake, place.trail)
+        self.incomplete = True
+        place.current = Tensor(-1, None, span)
 
     def source(self, path: syntax.Path, place: Place) -> Tensor:
         parts = path_parts(path, place.scope)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netdsl import syntax
-from netdsl.bind import Given, assign, bind, missing_argument, with_choices
+from netdsl.bind import Given, assign, bind, missing_argument, mistakes, with_choices
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, NearNames, did_you_mean
 from netdsl.elaborate.builder import Builder, Holders, OpenRegion, Place
 from netdsl.elaborate.lineage import lost_its_edge
@@ -71,12 +71,32 @@ class Calls(Builder):
         try:
             values, spans = bind(target.parameters, given, call.name, call.name_span)
         except Fault as fault:
-            raise _with_way_out(fault, call, given) from None
+            self.report_arguments(call, target, given, place, fault)
+            raise UnknownValue from None
         op = target.bound(values)
         place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
 
+    def report_arguments(
+        self,
+        call: syntax.Call,
+        target: type[Op],
+        given: list[Given],
+        place: Place,
+        first: Fault | None = None,
+    ) -> None:
+        """Report all that is wrong with a layer's arguments, of which `first` was found at once."""
+        faults = mistakes(target.parameters, given, call.name, call.name_span)
+        if first is not None:
+            # It may be told better where no argument is left out.
+            faults[0] = first
+        for fault in faults:
+            diagnostic = _with_way_out(fault.diagnostic, call, given)
+            if diagnostic is not None:
+                self.report(Fault(diagnostic), place.trail)
+
     def arguments(self, call: syntax.Call, target: Block | type[Op], place: Place) -> list[Given]:
         given = []
+        lost = False
         for position, each in enumerate(call.arguments):
             try:
                 value = evaluate(each.value, place.scope)
@@ -85,16 +105,15 @@ class Calls(Builder):
             except Fault as fault:
                 names = parameter_names(target)
                 name = each.name or (names[position] if position < len(names) else "")
-                parameter = None if isinstance(target, Block) else target.parameters.get(name)
-                if fault.diagnostic.span != each.value.span:
-                    raise
-                if parameter is None:
-                    if self.is_reported(fault.diagnostic):
-                        raise
-                    found = labelled_elsewhere(each.value.span.text, place.file.tree)
-                    raise Fault(fault.diagnostic._replace(labels=found)) from None
-                raise Fault(with_choices(fault.diagnostic, name, parameter)) from None
+                self.report(self.explained(fault, each, name, target, place), place.trail)
+                value, lost = UNKNOWN, True
+            except UnknownValue:
+                value, lost = UNKNOWN, True
             given.append(Given(each.name, value, each.span))
+        if lost:
+            if not isinstance(target, Block) and not target.is_merge:
+                self.report_arguments(call, target, given, place)
+            raise UnknownValue
         defaults = place.scope.default_arguments(call.name)
         if not defaults:
             return given
@@ -111,6 +130,25 @@ class Calls(Builder):
                 value = evaluate(default.value, place.scope)
                 given.append(Given(default.name, value, default.span))
         return given
+
+    def explained(
+        self,
+        fault: Fault,
+        argument: syntax.Argument,
+        name: str,
+        target: Block | type[Op],
+        place: Place,
+    ) -> Fault:
+        """A mistake in the argument `name`, with the words that it takes, or where an unknown name
+        is a label."""
+        diagnostic = fault.diagnostic
+        if diagnostic.span != argument.value.span or self.is_reported(diagnostic):
+            return fault
+        parameter = None if isinstance(target, Block) else target.parameters.get(name)
+        if parameter is not None:
+            return Fault(with_choices(diagnostic, name, parameter))
+        found = labelled_elsewhere(argument.value.span.text, place.file.tree)
+        return Fault(diagnostic._replace(labels=found))
 
     def call_block(
         self, call: syntax.Call, block: Block, given: list[Given], current: Tensor, place: Place
@@ -205,6 +243,8 @@ class Calls(Builder):
         given = self.arguments(call, op, place)
         named = [each for each in given if isinstance(each.value, Tensor)]
         rest = [each for each in given if not isinstance(each.value, Tensor)]
+        for each in rest:
+            _refuse_operand(each, op)
         values, spans = bind(op.parameters, rest, call.name, call.name_span)
         operands: list[Tensor] = []
         if call.branches is not None:
@@ -425,20 +465,39 @@ def _of_residual(
     return diagnostic._replace(message=message, labels=labels, help=help)
 
 
-def _with_way_out(fault: Fault, call: syntax.Call, given: list[Given]) -> Exception:
-    """What is wrong with a layer's arguments, where one is a value or a layer as in other tools."""
-    at_fault = next((each for each in given if each.span == fault.diagnostic.span), None)
+def _refuse_operand(given: Given, op: type[Op]) -> None:
+    """Raise Fault for an argument of a merge that is taken for a value, or for where they join."""
+    if given.name is None and not op.parameters:
+        fail(
+            "merge-operands",
+            f"`{op.name}` joins values of the network, which {describe(given.value)} is not",
+            given.span,
+            help=f"`{op.name}(label)` joins a labelled value, `{op.name} {{ | … | … }}` branches",
+        )
+    if given.name in ("axis", "dim") and given.name not in op.parameters:
+        joined = "their channels" if op.name == "concat" else "each value with its like"
+        message = f"`{op.name}` has no argument `{given.name}`"
+        fail("unknown-argument", message, given.span, help=f"it joins {joined}, always")
+
+
+def _with_way_out(
+    diagnostic: Diagnostic, call: syntax.Call, given: list[Given]
+) -> Diagnostic | None:
+    """What is wrong with an argument, where it is a value or a layer as in other tools; None for a
+    value that is unknown after a mistake."""
+    at_fault = next((each for each in given if each.span == diagnostic.span), None)
     value = None if at_fault is None else at_fault.value
+    unknown = value is UNKNOWN or (isinstance(value, Tensor) and value.type is None)
+    if unknown and diagnostic.code in ("argument-value", "too-many-arguments"):
+        return None
     if isinstance(value, Tensor):
-        if value.type is None:
-            return UnknownValue()
-        text = fault.diagnostic.span.text.rpartition("=")[2].strip()
+        text = diagnostic.span.text.rpartition("=")[2].strip()
         help = f"a layer takes the value that flows to it: `from {text} -> {call.name}(…)`"
-    elif isinstance(value, type) and issubclass(value, Op):
+        return diagnostic._replace(help=help)
+    if isinstance(value, type) and issubclass(value, Op):
         help = f"`{value.name}` is a step of its own: `{call.name}(…) -> {value.name}`"
-    else:
-        return fault
-    return Fault(fault.diagnostic._replace(help=help))
+        return diagnostic._replace(help=help)
+    return diagnostic
 
 
 def parameter_names(target: Block | type[Op]) -> tuple[str, ...]:
