@@ -123,7 +123,7 @@ class _Loader:
             except LimitFault:
                 raise
             except Fault as fault:
-                self.diagnostics.append(fault.diagnostic)
+                self.diagnostics.append(_with_later_let(fault.diagnostic, tree))
                 for name in _declared(declaration):
                     file.scope.names.setdefault(name, UNKNOWN)
         return file
@@ -332,6 +332,26 @@ def _refuse_repeated(parameters: tuple[syntax.Parameter, ...]) -> None:
                 )
             )
         first[each.name] = each.span
+
+
+def _with_later_let(diagnostic: Diagnostic, tree: syntax.File) -> Diagnostic:
+    """A name that a `let` takes from one further down, with that one."""
+    if diagnostic.code != "unknown-name":
+        return diagnostic
+    later = next(
+        (
+            each.pattern.span
+            for each in tree.declarations
+            if isinstance(each, syntax.Let)
+            and each.span.start > diagnostic.span.start
+            and diagnostic.span.text in _names_of(each.pattern)
+        ),
+        None,
+    )
+    if later is None:
+        return diagnostic
+    label = Label(later, f"`{diagnostic.span.text}` is given here, below")
+    return diagnostic._replace(labels=(label,), help="put this `let` below that one")
 
 
 def _declared(declaration: syntax.Declaration) -> list[str]:

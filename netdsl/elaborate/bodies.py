@@ -262,7 +262,9 @@ class Bodies(Calls):
         help = did_you_mean(name, labels)
         unknown = Diagnostic("unknown-label", message, path.span, help=help)
         if not self.is_reported(unknown):
-            unknown = unknown._replace(labels=labelled_elsewhere(name, place.file.tree))
+            elsewhere = labelled_elsewhere(name, place.file.tree)
+            if elsewhere:
+                unknown = unknown._replace(labels=elsewhere, help="")
         raise Fault(unknown)
 
     def run_step(self, step: syntax.Step, place: Place) -> None:

@@ -148,7 +148,8 @@ class Calls(Builder):
         if parameter is not None:
             return Fault(with_choices(diagnostic, name, parameter))
         found = labelled_elsewhere(argument.value.span.text, place.file.tree)
-        return Fault(diagnostic._replace(labels=found))
+        # What is called alike is hardly meant then.
+        return Fault(diagnostic._replace(labels=found, help="")) if found else fault
 
     def call_block(
         self, call: syntax.Call, block: Block, given: list[Given], current: Tensor, place: Place
@@ -506,11 +507,32 @@ def parameter_names(target: Block | type[Op]) -> tuple[str, ...]:
     return tuple(target.parameters)
 
 
-def labelled_elsewhere(name: str, part: object) -> tuple[Label, ...]:
-    """Where a part of a syntax tree has a label that some place does not know."""
+def labelled_elsewhere(
+    name: str, part: object, around: tuple[str, ...] = (), *, in_loop: bool = False
+) -> tuple[Label, ...]:
+    """Where a part of a syntax tree has a label that some place does not know; `around` are the
+    labels of the groups that it is in."""
     if isinstance(part, Span) or not isinstance(part, tuple):
         return ()
-    if isinstance(part, syntax.Flow) and part.label is not None and part.label.span.text == name:
+    label = part.label if isinstance(part, (syntax.Flow, syntax.Aux)) else None
+    if label is not None and label.span.text == name:
         text = f"this `{name}` is known from here to the end of its body"
-        return (Label(part.label.span, text),)
-    return next((each for inner in part if (each := labelled_elsewhere(name, inner))), ())
+        if isinstance(part, syntax.Aux):
+            text = "a side branch has no value to go on from"
+        elif in_loop:
+            text = f"each pass has its own; a label such as `{name}{{i}}` is known outside, too"
+        elif around:
+            text = f"this is `{'.'.join((*around, name))}` outside of its braces"
+        return (Label(label.span, text),)
+    if isinstance(part, (syntax.Repeat, syntax.For)):
+        in_loop = True
+    if label is not None and isinstance(part, syntax.Flow):
+        if any(isinstance(step, syntax.Group) for step in part.steps):
+            around = (*around, label.span.text)
+    elif isinstance(part, (syntax.Residual, syntax.Block)):
+        around = ()
+    for inner in part:
+        found = labelled_elsewhere(name, inner, around, in_loop=in_loop)
+        if found:
+            return found
+    return ()
