@@ -9,7 +9,8 @@ from netdsl.fuel import Fuel, OpenComparison
 from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.scope import describe, fail
-from netdsl.size_sets import decided
+from netdsl.size_sets import Undecidable, decided, meeting
+from netdsl.size_words import as_condition
 from netdsl.sizes import Expression, Size, UndecidedSize, UnwieldySize
 from netdsl.source import Span
 from netdsl.tensor import Window
@@ -148,19 +149,32 @@ def compare(operator: str, left: object, right: object, span: Span, fuel: Fuel) 
         )
     try:
         return _ORDER[operator](left, right)
-    except UndecidedSize as undecided:
+    except UndecidedSize:
         if isinstance(left, (int, Expression)) and isinstance(right, (int, Expression)):
             holds = decided(fuel.allowed, operator, left, right)
             if holds is not None:
                 return holds
         fail(
             "condition-depends-on-size",
-            f"{undecided}",
+            f"whether {left} {operator} {right} depends on the input's size",
             span,
-            help="a `where` behind the input may decide it; or compare channels instead",
+            help=_deciding(left, operator, right),
         )
     except UnwieldySize as unwieldy:
         fail("number-too-large", f"the sizes are too long to compare: {unwieldy}", span)
+
+
+def _deciding(left: object, operator: str, right: object) -> str:
+    """The `where` under which a comparison of sizes is always true, as a way out."""
+    try:
+        if isinstance(left, (int, Expression)) and isinstance(right, (int, Expression)):
+            name, sizes = meeting(left, operator, right)
+            condition = "" if name is None or sizes.is_empty else as_condition(sizes, name)
+            if condition:
+                return f"behind the input `where {condition}` makes it true"
+    except Undecidable:
+        pass
+    return "a `where` behind the input may decide it; or compare channels instead"
 
 
 def _is_number(value: object) -> bool:

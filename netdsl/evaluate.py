@@ -116,7 +116,16 @@ def match_pattern(pattern: syntax.Pattern, value: object, span: Span) -> dict[st
     if pattern.nested is None:
         return {pattern.name: value}
     if not isinstance(value, (list, tuple)) or isinstance(value, Window):
-        fail("pattern-mismatch", f"{describe(value)} can't be taken apart", pattern.span)
+        one = pattern.nested[0].name if len(pattern.nested) == 1 else ""
+        fail(
+            "pattern-mismatch",
+            f"{describe(value)} can't be taken apart",
+            pattern.span,
+            labels=(Label(span, "the values come from here"),),
+            help=f"without parentheses `{one}` is each value itself"
+            if one
+            else f"each value has to be a list of {len(pattern.nested)}, such as `(…, …)`",
+        )
     if len(value) != len(pattern.nested):
         fail(
             "pattern-mismatch",

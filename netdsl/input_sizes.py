@@ -6,6 +6,7 @@ from math import lcm
 
 from netdsl import syntax
 from netdsl.bind import Given
+from netdsl.diagnostics import Label
 from netdsl.evaluate import evaluate, truth
 from netdsl.scope import Scope, describe, fail
 from netdsl.size_conditions import conjuncts
@@ -54,6 +55,9 @@ def input_shape(
             "input-condition",
             f"an input of {sizes} does not meet the condition `{where.span.text}`",
             where.span,
+            labels=()
+            if defaults is None or settings
+            else (Label(defaults[0].span.to(defaults[-1].span), "the default"),),
         )
     return tuple(shape)
 

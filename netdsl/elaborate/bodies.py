@@ -191,6 +191,9 @@ class Bodies(Calls):
 
     def flow(self, flow: syntax.Flow, place: Place) -> None:
         lost = False
+        if flow.label is not None and any(isinstance(each, syntax.Group) for each in flow.steps):
+            # Before all of its layers are told to have the paths of others.
+            self.refuse_label_taken(flow.label, place)
         if flow.source is not None:
             if place.current is not None and place.current.type is not None:
                 place.ends.append(place.current)

@@ -188,6 +188,12 @@ class Builder:
         path = (*place.prefix, *parts, *(() if template else place.indices))
         self.labels.setdefault(".".join(path), value.node)
 
+    def refuse_label_taken(self, label: syntax.Path, place: Place) -> None:
+        """Raise Fault where a plain label is that of something else."""
+        name = label.span.text
+        if not is_template(label) and name in place.scope.labels.names:
+            place.scope.labels.bind(name, None, label.span)
+
     def labelled(self, place: Place, label: SiteLabel, span: Span) -> Place:
         """A place whose paths start with a label."""
         inner = place.inner()

@@ -81,7 +81,8 @@ def _told(nodes: Sequence[Node], way: Sequence[int], axis: int, name: str, sourc
         if not steps or steps[0].formula is None:
             continue
         formula = steps[0].formula
-        worked = f", {steps[0].note}" if formula.is_number else f" = {formula.numbers()}"
+        note = f", {steps[0].note}" if steps[0].note else ""
+        worked = note if formula.is_number else f" = {formula.numbers()}"
         span = node.origin.span
         place = f"line {span.line}" if span.source is source else f"{span.source.name}:{span.line}"
         sizes = f"{shown(before.shape[axis])} -> {shown(node.type.shape[axis])}"
