@@ -45,7 +45,8 @@ image, and not of a block."""
 
 
 _EXPLAINED = 20
-"""Of how many figures that differ the conventions are looked for; of more the program is wrong."""
+"""For how many figures of a file that differ conventions are looked for; with more, the program is
+wrong."""
 
 _NO_ACCIDENT = 10_000
 """From here on a number that comes out of one of a hundred conventions was meant."""
@@ -94,7 +95,6 @@ class _Judge:
         self.report = report
         self.fuel = fuel
         self._conventions: Conventions | None = None
-        self.explained = 0
         self.dominating: dict[tuple[str, tuple[int, int] | None], Label | None] = {}
 
     def all(self, checks: tuple[Check, ...]) -> tuple[Diagnostic, ...]:
@@ -196,8 +196,8 @@ class _Judge:
         self, entry: syntax.ClaimEntry, scope: Scope, short: Shortfall | None
     ) -> tuple[str, ...]:
         """The conventions under which a claim would hold."""
-        self.explained += 1
-        if self.explained > _EXPLAINED:
+        self.fuel.explained_claims += 1
+        if self.fuel.explained_claims > _EXPLAINED:
             return ()
         rounding = rounding_of(entry)
 
@@ -246,8 +246,8 @@ class _Judge:
         if isinstance(expected, (list, tuple)) and list(expected) == actual:
             return
         ways: tuple[str, ...] = ()
-        self.explained += 1
-        if isinstance(expected, (list, tuple)) and self.explained <= _EXPLAINED:
+        self.fuel.explained_claims += 1
+        if isinstance(expected, (list, tuple)) and self.fuel.explained_claims <= _EXPLAINED:
             ways = self.conventions.of_output(node, list(expected))
         raise Fault(
             Diagnostic(

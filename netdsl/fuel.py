@@ -55,6 +55,7 @@ class Fuel:
         """What earlier elaborations took beyond their own; None while none share."""
         self.tried_layers = _TRIED_LAYERS
         """Layers that may still be costed anew."""
+        self.explained_claims = 0
         self.refill()
 
     @contextmanager
@@ -75,6 +76,7 @@ class Fuel:
             self.most_steps = min(LIMITS.steps, max(_OWN, LIMITS.steps - self.shared))
         else:
             self.tried_layers = _TRIED_LAYERS
+            self.explained_claims = 0
         self.steps = 0
         self.next_look = _BETWEEN_LOOKS
         self.started_s = time.monotonic()
