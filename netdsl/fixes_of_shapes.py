@@ -14,6 +14,7 @@ from netdsl.diagnostics import Diagnostic, Edit, Fix, Frame
 from netdsl.fixes_of_names import Group, walk
 from netdsl.ops import OPERATORS
 from netdsl.source import Span
+from netdsl.tensor import CHANNELS_LAST, MOST_CHANNELS
 
 # How far from the number that is wrong others are tried, on either side.
 _NUMBERS = 8
@@ -113,7 +114,18 @@ def _window(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
         None,
     )
     edit = call and _pad_same(call)
-    return [[Fix("pad it so that the size stays", (edit,), False)]] if edit else []
+    padded = [[Fix("pad it so that the size stays", (edit,), False)]] if edit else []
+    return [list(_channels_last(tree)), *padded] if diagnostic.help == CHANNELS_LAST else padded
+
+
+def _channels_last(tree: syntax.File) -> Iterator[Fix]:
+    """The sizes of inputs that seem to have their channels first in another order."""
+    for statement in walk(tree):
+        if isinstance(statement, syntax.Input) and len(statement.sizes) == 3:
+            first, height, width = (size.span for size in statement.sizes)
+            if first.text.isdecimal() and int(first.text) <= MOST_CHANNELS:
+                edit = Edit(first.to(width), f"{height.text}, {width.text}, {first.text}")
+                yield Fix("put the channels last", (edit,), False)
 
 
 def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:

@@ -29,6 +29,13 @@ class Window(NamedTuple):
         return f"{self.height}x{self.width}"
 
 
+MOST_CHANNELS = 4
+_LEAST_PIXELS = 8
+# An image with no more rows than channels it could have is hardly meant.
+
+CHANNELS_LAST = "an image's sizes are height, width and channels, in this order"
+
+
 class TensorType(NamedTuple):
     """The shape of a float32 value for one image."""
 
@@ -57,6 +64,15 @@ class TensorType(NamedTuple):
         for size in self.shape:
             count = count * size
         return count
+
+    @property
+    def seems_channels_first(self) -> bool:
+        """Whether it is an image of a few rows, and as many channels as columns: the order of
+        PyTorch."""
+        if not self.is_image or not all(isinstance(size, int) for size in self.shape):
+            return False
+        first, second, last = self.shape
+        return first <= MOST_CHANNELS and second == last and last >= _LEAST_PIXELS
 
     def __str__(self) -> str:
         return "×".join(

@@ -21,7 +21,7 @@ from netdsl.ops.base import Op
 from netdsl.program import Block, ProgramFile
 from netdsl.scope import Scope, Tensor, UnknownValue, fail
 from netdsl.source import Span
-from netdsl.tensor import TensorType
+from netdsl.tensor import CHANNELS_LAST, TensorType
 
 # Attributes that Flax gives every module; a layer of that name would hide it.
 _RESERVED = frozenset(
@@ -299,6 +299,13 @@ class Builder:
             notes = mismatch_notes(self.nodes, inputs, source, channels=channels)
         elif diagnostic.code == "window-too-large":
             notes = tuple(filter(None, (size_note(self.nodes, inputs[0], source),)))
+            image = next(node for node in self.nodes if node.op is None)
+            if image.type.seems_channels_first:
+                labels = (
+                    *diagnostic.labels,
+                    Label(image.origin.span, f"of height {image.type.shape[0]}"),
+                )
+                diagnostic = diagnostic._replace(labels=labels, help=CHANNELS_LAST)
         return diagnostic._replace(notes=(*diagnostic.notes, *notes))
 
 

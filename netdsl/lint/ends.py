@@ -24,10 +24,7 @@ from netdsl.ops.pool import (
 )
 from netdsl.ops.shape import Flatten, Identity, Reshape
 from netdsl.ops.tokens import TakeToken, Tokens
-
-# An image with no more rows than these, and as many channels as columns, is hardly meant.
-_MOST_CHANNELS = 4
-_LEAST_PIXELS = 8
+from netdsl.tensor import CHANNELS_LAST
 
 _MOVING = (Flatten, Reshape, Identity)
 # What may stand between the last sum and the classifier.
@@ -156,9 +153,7 @@ def channels_first(layers: Layers) -> Iterator[Found]:
     """Images of a few rows and as many channels as columns: sizes in the order of PyTorch."""
     node = layers.nodes[0]
     shape = node.type.shape
-    if len(shape) != 3 or not all(isinstance(size, int) for size in shape):
-        return
-    if not (shape[0] <= _MOST_CHANNELS and shape[1] == shape[2] and shape[2] >= _LEAST_PIXELS):
+    if not node.type.seems_channels_first:
         return
     fix = None
     for statement in records(layers.file.tree):
@@ -171,7 +166,7 @@ def channels_first(layers: Layers) -> Iterator[Found]:
         node,
         "channels-first",
         f"the image has a height of {shape[0]}, a width of {shape[1]} and {shape[2]} channels",
-        help="an image's sizes are height, width and channels, in this order",
+        help=CHANNELS_LAST,
         fix=fix,
     )
 
