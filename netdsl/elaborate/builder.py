@@ -301,10 +301,9 @@ class Builder:
             notes = tuple(filter(None, (size_note(self.nodes, inputs[0], source),)))
             image = next(node for node in self.nodes if node.op is None)
             if image.type.seems_channels_first:
-                labels = (
-                    *diagnostic.labels,
-                    Label(image.origin.span, f"of height {image.type.shape[0]}"),
-                )
+                labels = diagnostic.labels
+                if image.number not in inputs:
+                    labels += (Label(image.origin.span, f"the image is {image.type}"),)
                 diagnostic = diagnostic._replace(labels=labels, help=CHANNELS_LAST)
         return diagnostic._replace(notes=(*diagnostic.notes, *notes))
 
