@@ -22,7 +22,7 @@ from netdsl.figures import (
 from netdsl.fuel import Fuel
 from netdsl.graph import Graph, Region
 from netdsl.kinds import show_value
-from netdsl.scope import Scope, UnknownValue, describe, fail
+from netdsl.scope import Scope, Tensor, UnknownValue, describe, fail
 from netdsl.sizes import Expression, Size, UndecidedSize
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ class _Judge:
                 fail("operand-type", wrong, entry.span)
             if abs(left - right) <= abs(right) * tolerance / 100:
                 return
+        _refuse_kinds(entry, scope)
         short = _shortfall(entry.condition, scope)
         notes = self.explain(entry, scope, short)
         labels: tuple[Label, ...] = ()
@@ -316,6 +317,24 @@ def _condition(condition: syntax.Expression, scope: Scope, what: str) -> bool:
         wrong = f"{what} must be true or false, not {describe(value)}"
         fail("condition-not-boolean", wrong, condition.span)
     return value
+
+
+def _refuse_kinds(entry: syntax.ClaimEntry, scope: Scope) -> None:
+    """Raise Fault for a claim that compares what can't be equal: a layer, a text with a number."""
+    match entry.condition:
+        case syntax.Comparison(left, ((_, right),)):
+            sides = evaluate(left, scope), evaluate(right, scope)
+        case _:
+            return
+    for side, value in zip((left, right), sides, strict=True):
+        if isinstance(value, Tensor):
+            name = side.span.text
+            wrong = f"`{name}` is {describe(value)}, not a figure"
+            help = f"`output {name} == [height, width, channels]` claims its shape"
+            fail("claim-form", wrong, side.span, help=help)
+    if is_number(sides[0]) != is_number(sides[1]):
+        wrong = f"this compares {describe(sides[0])} with {describe(sides[1])}"
+        fail("claim-form", wrong, entry.condition.span, help="a claim compares two numbers")
 
 
 def _shortfall(condition: syntax.Expression, scope: Scope) -> Shortfall | None:

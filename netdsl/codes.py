@@ -89,7 +89,7 @@ CODES: dict[str, str] = {
     "assertion-failed": "an assertion is false",
     "claim-differs": "the network has other figures than its source",
     "claim-unchecked": "a claim stands in a network that is only a template for variants",
-    "claim-form": "a claim's tolerance stands beside something that is no equality",
+    "claim-form": "a claim compares what is no figure, or its tolerance belongs to no equality",
     # recipes
     "preprocess-size": "a recipe makes images of another size than its network takes",
     "rate-missing": "neither the optimizer nor the schedule gives a learning rate",
