@@ -86,25 +86,26 @@ class Bodies(Calls):
 
     def default(self, calls: tuple[syntax.Call, ...], place: Place) -> None:
         for call in calls:
-            target = self.callee(call.name, call.name_span, place)
+            try:
+                target = self.callee(call.name, call.name_span, place)
+            except Fault as fault:
+                self.report(fault, place.trail)
+                continue
             known = parameter_names(target)
+            kept = []
             for argument in call.arguments:
+                if argument.name in known:
+                    kept.append(argument)
+                    continue
+                message = f"`{call.name}` has no argument `{argument.name}`"
+                help = did_you_mean(argument.name, known) if argument.name is not None else ""
                 if argument.name is None:
-                    fail(
-                        "unknown-argument",
-                        "a default is given by name, such as `bias = false`",
-                        argument.span,
-                    )
-                if argument.name not in known:
-                    fail(
-                        "unknown-argument",
-                        f"`{call.name}` has no argument `{argument.name}`",
-                        argument.span,
-                        help=did_you_mean(argument.name, known),
-                    )
+                    message = "a default is given by name, such as `bias = false`"
+                unknown = Diagnostic("unknown-argument", message, argument.span, help=help)
+                self.report(Fault(unknown), place.trail)
             scope = place.scope
             earlier = scope.default_arguments(call.name)
-            scope.defaults = scope.defaults | {call.name: (*call.arguments, *earlier)}
+            scope.defaults = scope.defaults | {call.name: (*kept, *earlier)}
 
     def input(self, statement: syntax.Input, place: Place) -> None:
         if self.calling or place.indices or place.prefix:

@@ -13,7 +13,7 @@ from netdsl.kinds import show_value
 from netdsl.limits import LIMITS
 from netdsl.ops import OPERATORS, SYNONYMS, meant
 from netdsl.ops.base import Op
-from netdsl.program import Block
+from netdsl.program import Block, ProgramFile
 from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
 from netdsl.source import Span
 from netdsl.tensor import Window
@@ -25,30 +25,7 @@ class Calls(Builder):
         raise NotImplementedError
 
     def callee(self, name: str, span: Span, place: Place) -> Block | type[Op]:
-        found = place.scope.find(name)
-        if found is UNKNOWN:
-            raise UnknownValue
-        if isinstance(found, Block) or (isinstance(found, type) and issubclass(found, Op)):
-            return found
-        if name in OPERATORS:
-            return OPERATORS[name]
-        if found is None and name in place.file.networks:
-            help = "put what both need into a `block`"
-            fail("not-a-layer", f"`{name}` is a network, not a layer", span, help=help)
-        if found is not None:
-            help = f"`from {name} -> …` goes on from a value" if isinstance(found, Tensor) else ""
-            fail("not-a-layer", f"`{name}` is {describe(found)}, not a layer", span, help=help)
-        other = meant(name)
-        if other is not None:
-            help = f"it is called `{other}` here"
-        elif name in place.file.library.shared_blocks():
-            help = f"write `import {name} from std` at the top of the file"
-        else:
-            help = did_you_mean(name, (*OPERATORS, *place.file.blocks, *SYNONYMS))
-            if isinstance(help, NearNames) and help.names[0] in SYNONYMS:
-                help = f"`{help.names[0]}` is called `{SYNONYMS[help.names[0]]}` here"
-            help = help or "`netdsl list operators` shows them all"
-        fail("unknown-layer", f"there is no operator or block `{name}`", span, help=help)
+        return find_callee(name, span, place.scope, place.file)
 
     def call(self, call: syntax.Call, place: Place) -> None:
         target = self.callee(call.name, call.name_span, place)
@@ -90,7 +67,7 @@ class Calls(Builder):
             # It may be told better where no argument is left out.
             faults[0] = first
         for fault in faults:
-            diagnostic = _with_way_out(fault.diagnostic, call, given)
+            diagnostic = with_way_out(fault.diagnostic, call, given)
             if diagnostic is not None:
                 self.report(Fault(diagnostic), place.trail)
 
@@ -245,7 +222,7 @@ class Calls(Builder):
         named = [each for each in given if isinstance(each.value, Tensor)]
         rest = [each for each in given if not isinstance(each.value, Tensor)]
         for each in rest:
-            _refuse_operand(each, op)
+            refuse_operand(each, op)
         values, spans = bind(op.parameters, rest, call.name, call.name_span)
         operands: list[Tensor] = []
         if call.branches is not None:
@@ -438,6 +415,34 @@ class Calls(Builder):
         return values
 
 
+def find_callee(name: str, span: Span, scope: Scope, file: ProgramFile) -> Block | type[Op]:
+    """The block or operator that a step calls. Raises Fault, and UnknownValue after a mistake."""
+    found = scope.find(name)
+    if found is UNKNOWN:
+        raise UnknownValue
+    if isinstance(found, Block) or (isinstance(found, type) and issubclass(found, Op)):
+        return found
+    if name in OPERATORS:
+        return OPERATORS[name]
+    if found is None and name in file.networks:
+        help = "put what both need into a `block`"
+        fail("not-a-layer", f"`{name}` is a network, not a layer", span, help=help)
+    if found is not None:
+        help = f"`from {name} -> …` goes on from a value" if isinstance(found, Tensor) else ""
+        fail("not-a-layer", f"`{name}` is {describe(found)}, not a layer", span, help=help)
+    other = meant(name)
+    if other is not None:
+        help = f"it is called `{other}` here"
+    elif name in file.library.shared_blocks():
+        help = f"write `import {name} from std` at the top of the file"
+    else:
+        help = did_you_mean(name, (*OPERATORS, *file.blocks, *SYNONYMS))
+        if isinstance(help, NearNames) and help.names[0] in SYNONYMS:
+            help = f"`{help.names[0]}` is called `{SYNONYMS[help.names[0]]}` here"
+        help = help or "`netdsl list operators` shows them all"
+    fail("unknown-layer", f"there is no operator or block `{name}`", span, help=help)
+
+
 def show_argument(value: object) -> str:
     return value.name if isinstance(value, Block) else show_value(value)
 
@@ -466,7 +471,7 @@ def _of_residual(
     return diagnostic._replace(message=message, labels=labels, help=help)
 
 
-def _refuse_operand(given: Given, op: type[Op]) -> None:
+def refuse_operand(given: Given, op: type[Op]) -> None:
     """Raise Fault for an argument of a merge that is taken for a value, or for where they join."""
     if given.name is None and not op.parameters:
         fail(
@@ -481,7 +486,7 @@ def _refuse_operand(given: Given, op: type[Op]) -> None:
         fail("unknown-argument", message, given.span, help=f"it joins {joined}, always")
 
 
-def _with_way_out(
+def with_way_out(
     diagnostic: Diagnostic, call: syntax.Call, given: list[Given]
 ) -> Diagnostic | None:
     """What is wrong with an argument, where it is a value or a layer as in other tools; None for a
