@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from lark import Token
 
-from netdsl.diagnostics import Diagnostic, Label
+from netdsl.diagnostics import Diagnostic, Edit, Fix, Label
 from netdsl.limits import LIMITS
+from netdsl.ops import OPERATORS
 from netdsl.source import Source, Span
 from netdsl.tokens import BAD, OPEN_ENDED
 
@@ -15,8 +18,16 @@ _KINDS = {")": "RPAR", "]": "RSQB", "}": "RBRACE"}
 # Words that begin a line only where all brackets before, or all but braces, are closed.
 _OUTERMOST = frozenset(("network", "block", "recipe", "import"))
 _STATEMENTS = _OUTERMOST.union(("let", "assert", "claim", "input", "repeat", "residual", "aux"))
+LAYERS = frozenset((*OPERATORS, "input", "residual", "repeat", "aux"))
+"""Words that begin a step, or the statement before one."""
+_BEFORE_STEP = frozenset(("", "->", "{", "|", ":"))
+"""Tokens before which no argument list begins: a parenthesis there stands around layers."""
 DECLARATIONS = _OUTERMOST.union(("let",))
 """Words that begin a declaration."""
+
+
+_LOOP_OF_C = re.compile(r"^[ \t]*for\b[^{;\n]*(;[^{\n]*\{)", re.MULTILINE)
+"""A `for` with semicolons, which follow from the mistake before them."""
 
 
 def balanced(
@@ -25,6 +36,7 @@ def balanced(
     """The tokens with as many closing brackets as opening ones, what was wrong with them, and the
     stretches of the text that are doubtful because of it."""
     matching = _Matching(source)
+    matching.doubtful += (loop.span(1) for loop in _LOOP_OF_C.finditer(source.text))
     for token in tokens:
         matching.take(token)
         if matching.too_deep or len(matching.mistakes) >= LIMITS.errors:
@@ -34,6 +46,25 @@ def balanced(
     return matching.tokens, matching.mistakes, matching.doubtful
 
 
+class _Open:
+    """A bracket that is not closed yet."""
+
+    def __init__(self, token: Token, before: str, index: int) -> None:
+        self.token = token
+        self.sign = str(token[-1])
+        self.before = before
+        """The token before it, "" at the start of a line."""
+        self.index = index
+        """Where it stands among the tokens."""
+        self.line_behind: int | None = None
+        """Among the tokens, where a line begins as a statement does: in `( )` and `[ ]`, the
+        closing one is most likely missing before it."""
+        self.around_steps = False
+        """Whether it is a parenthesis around steps, which have none."""
+        self.holds_arguments = False
+        """Whether it is a brace that stands for a parenthesis, as in `conv{8, 3x3}`."""
+
+
 class _Matching:
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -41,7 +72,7 @@ class _Matching:
         self.mistakes: list[Diagnostic] = []
         self.doubtful: list[tuple[int, int]] = []
         self.too_deep = False
-        self.open: list[Token] = []
+        self.open: list[_Open] = []
         self.braces = 0
         self.last = ""
         # The last bad token, and a brace whose closing one is indented otherwise than its line.
@@ -50,6 +81,7 @@ class _Matching:
         # The last brace that closed an outermost one, and whether it was indented like its line.
         self.outermost: Token | None = None
         self.early = False
+        self.layer_outside = False
 
     def take(self, token: Token) -> None:
         text = token[-1] if token.type == "TEMPLATE" else str(token)
@@ -59,14 +91,30 @@ class _Matching:
         if token.type == BAD:
             self.bad = token
         elif text in _STATEMENTS and self.open and self._begins_statement(token):
-            self._close(0 if text in _OUTERMOST else self._innermost_brace() + 1, token)
-        elif text == "->" and self.open and self.open[-1][-1] != "{":
             self._close(self._innermost_brace() + 1, token)
+            if text in _OUTERMOST:
+                self._take_declaration(token)
+        elif text == "->" and self.open and self.open[-1].sign != "{":
+            if self.open[-1].sign == "(" and self.open[-1].before in _BEFORE_STEP:
+                self.open[-1].around_steps = True
+            else:
+                self._close(self._innermost_brace() + 1, token)
         elif text in _KINDS:
             if not self._closes(text, token):
                 return
         elif text in _CLOSING:
+            if token == "{" and self.last not in OPEN_ENDED:
+                # Behind a value it begins a body, and expressions have none.
+                self._close(self._innermost_brace() + 1, token)
             self._open(token)
+        elif text == "in":
+            self._end_pattern(token)
+        elif text == "," and self.open and self.open[-1].before in _BEFORE_STEP:
+            self.open[-1].holds_arguments = self.open[-1].token.type == "TEMPLATE"
+        elif token.type == "NAME" and self.open:
+            self._see_line()
+        elif not self.open:
+            self._see_layer(token)
         self.tokens.append(token)
         self.last = text
 
@@ -77,14 +125,56 @@ class _Matching:
             self.open = self.open[:0]
         self._close(0, None)
 
+    def _begins_line(self) -> bool:
+        return self.tokens[-1].type == "NEWLINE" and self.last not in OPEN_ENDED
+
     def _begins_statement(self, token: Token) -> bool:
         """Whether a word begins a statement on a line of its own, and is no label."""
         if token.type == "NAME" or self.source.text.startswith(":", token.end_pos):
             return False
-        return self.tokens[-1].type == "NEWLINE" and self.last not in OPEN_ENDED
+        return self._begins_line()
+
+    def _see_line(self) -> None:
+        """A line that begins with a name is no proof that brackets before are meant to be closed:
+        a comma may be missing there."""
+        if self.open[-1].sign != "{" and self._begins_line():
+            index = len(self.tokens)
+            while self.tokens[index - 1].type == "NEWLINE":
+                index -= 1
+            for each in self.open[self._innermost_brace() + 1 :]:
+                if each.line_behind is None:
+                    each.line_behind = index
+
+    def _end_pattern(self, token: Token) -> None:
+        """In `for (a, b) in pairs` the parenthesis ends before the `in`."""
+        for index in range(self._innermost_brace() + 1, len(self.open)):
+            if self.open[index].before == "for":
+                self._close(index, token)
+                return
+
+    def _take_declaration(self, token: Token) -> None:
+        """A declaration inside of braces: one of them is not closed, unless it is indented."""
+        outermost = self.open[0].token
+        start = self.source.line_column(token.start_pos or 0)[1]
+        if start <= len(self._indentation(outermost)) + 1:
+            self._close(0, token)
+            return
+        what = "an import" if token == "import" else f"a {token}"
+        self.mistakes.append(
+            Diagnostic(
+                "unexpected-token",
+                f"`{token}` stands where a statement should be",
+                self._span(token),
+                labels=(Label(self._span(outermost), "inside of these braces"),),
+                help=f"{what} stands outside of all braces",
+            )
+        )
+        # What it declares is then not looked at.
+        token.type = BAD
 
     def _open(self, token: Token) -> None:
-        self.open.append(token)
+        before = "" if self.tokens and self.tokens[-1].type == "NEWLINE" else self.last
+        self.open.append(_Open(token, before, len(self.tokens)))
         self.braces += token[-1] == "{"
         if len(self.open) > LIMITS.brackets or self.braces > LIMITS.nesting:
             limits = ("brackets", LIMITS.brackets), ("braces", LIMITS.nesting)
@@ -101,7 +191,7 @@ class _Matching:
 
     def _innermost_brace(self) -> int:
         index = len(self.open) - 1
-        while index >= 0 and self.open[index][-1] != "{":
+        while index >= 0 and self.open[index].sign != "{":
             index -= 1
         return index
 
@@ -109,7 +199,7 @@ class _Matching:
         """Whether the bracket closes one; those inside it are then closed too."""
         index = self._innermost_brace()
         if text != "}":
-            inner = [_CLOSING[each[-1]] for each in self.open[index + 1 :]]
+            inner = [_CLOSING[each.sign] for each in self.open[index + 1 :]]
             if text not in inner:
                 if not inner:
                     self._unopened(token)
@@ -122,24 +212,72 @@ class _Matching:
             return False
         self._close(index + 1, token)
         opening = self.open.pop()
+        if opening.around_steps:
+            self._around_steps(opening, token)
+            return False
         if text == "}":
             self.braces -= 1
-            self._see_indentation(opening, token)
+            if opening.holds_arguments:
+                self._around_arguments(opening, token)
+            self._see_indentation(opening.token, token)
             if not self.open:
                 self.outermost = token
-                self.early = self._indentation(opening) != self._indentation(token)
+                self.early = self._indentation(opening.token) != self._indentation(token)
         return True
+
+    def _around_steps(self, opening: _Open, closing: Token) -> None:
+        """Parentheses around layers, which are then read as if they were not there."""
+        places = self._span(opening.token), self._span(closing)
+        self.mistakes.append(
+            Diagnostic(
+                "unexpected-token",
+                "`(` stands where a layer such as `relu` should be",
+                places[0],
+                labels=(Label(places[1], "it ends here"),),
+                help="a chain has no parentheses",
+                fixes=(Fix("leave them out", tuple(Edit(each, "") for each in places), True),),
+            )
+        )
+        del self.tokens[opening.index]
+
+    def _around_arguments(self, opening: _Open, closing: Token) -> None:
+        """Braces around arguments, which are then read as parentheses."""
+        if self.source.text.startswith(":", closing.end_pos):  # It is a label.
+            return
+        brace = opening.token.end_pos or 0
+        name = Token("NAME", opening.token[:-1], opening.token.start_pos, end_pos=brace - 1)
+        places = self.source.span(brace - 1, brace), self._span(closing)
+        edits = Edit(places[0], "("), Edit(places[1], ")")
+        self.mistakes.append(
+            Diagnostic(
+                "unexpected-token",
+                "`{` stands where `(` should be",
+                places[0],
+                help=f"arguments stand in parentheses: `{name}(…)`",
+                fixes=(Fix("write parentheses", edits, True),),
+            )
+        )
+        parenthesis = Token("LPAR", "(", brace - 1, end_pos=brace)
+        self.tokens[opening.index : opening.index + 1] = (name, parenthesis)
+        closing.type = "RPAR"
+
+    def _see_layer(self, token: Token) -> None:
+        """Of layers that stand outside of all braces, only the first is reported."""
+        if str(token) in LAYERS and (not self.tokens or self._begins_line()):
+            if self.layer_outside:
+                self.doubtful.append((token.start_pos or 0, token.end_pos or 0))
+            self.layer_outside = True
 
     def _closed_otherwise(self, token: Token) -> None:
         """The innermost bracket is closed by one of another kind."""
         opening = self.open.pop()
-        closing = _CLOSING[opening[-1]]
+        closing = _CLOSING[opening.sign]
         self.mistakes.append(
             Diagnostic(
                 "unclosed-bracket",
-                f"`{opening[-1]}` is closed by `{token}`",
+                f"`{opening.sign}` is closed by `{token}`",
                 self._span(token),
-                labels=(Label(self._span(opening), "opened here"),),
+                labels=(Label(self._span(opening.token), "opened here"),),
                 help=f"write `{closing}`",
             )
         )
@@ -179,25 +317,37 @@ class _Matching:
         """Close all but `kept` brackets, as `before`, or the end of the text, can't be inside."""
         if len(self.open) <= kept:
             return
-        self._unclosed(self.open[-1], before)
+        innermost, line, closed = True, None, 0
         while len(self.open) > kept:
             opening = self.open.pop()
-            closing = _CLOSING[opening[-1]]
+            closed = closed + 1 if opening.line_behind == line else 0
+            line = opening.line_behind
+            behind = before if line is None else self._following(line + closed)
+            if innermost or (line is not None and not closed):
+                self._unclosed(opening, behind)
+            innermost = False
+            closing = _CLOSING[opening.sign]
             if closing == "}":
                 self.braces -= 1
             else:
-                end = len(self.source.text) + 1 if before is None else before.start_pos or 0
-                self.doubtful.append((opening.start_pos or 0, end))
-            place = self.tokens[-1].end_pos
-            self.tokens.append(Token(_KINDS[closing], closing, place, end_pos=place))
+                end = len(self.source.text) + 1 if behind is None else behind.start_pos or 0
+                self.doubtful.append((opening.token.start_pos or 0, end))
+            index = len(self.tokens) if line is None else line + closed
+            place = self.tokens[index - 1].end_pos
+            self.tokens.insert(index, Token(_KINDS[closing], closing, place, end_pos=place))
         if before is not None and str(before) in _STATEMENTS:
             place = before.start_pos
             self.tokens.append(Token("NEWLINE", "\n", place, end_pos=place))
 
-    def _unclosed(self, opening: Token, before: Token | None) -> None:
-        start = opening.start_pos or 0
-        bracket = opening[-1]
-        closing = _CLOSING[bracket]
+    def _following(self, index: int) -> Token:
+        """The first token from there on that is no newline."""
+        while self.tokens[index].type == "NEWLINE":
+            index += 1
+        return self.tokens[index]
+
+    def _unclosed(self, opening: _Open, before: Token | None) -> None:
+        start = opening.token.start_pos or 0
+        closing = _CLOSING[opening.sign]
         if self.bad is not None and (self.bad.start_pos or 0) > start and closing != "}":
             # What is missing may be in the bad token.
             return
@@ -209,11 +359,11 @@ class _Matching:
         if closing == "}" and self.suspect is not None:
             text = "perhaps this one: the `}` that closes it is indented otherwise"
             labels.append(Label(self._span(self.suspect), text))
-        end = opening.end_pos or 0
+        end = opening.token.end_pos or 0
         self.mistakes.append(
             Diagnostic(
                 "unclosed-bracket",
-                f"`{bracket}` is {where}",
+                f"`{opening.sign}` is {where}",
                 self.source.span(end - 1, end),
                 labels=tuple(labels),
                 help=f"close it with `{closing}`",

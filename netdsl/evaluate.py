@@ -25,7 +25,7 @@ def evaluate(expression: syntax.Expression, scope: Scope) -> object:
     scope.fuel.spend(1, expression.span)
     # Most are one of these two, which a class pattern would take longer to tell.
     if isinstance(expression, syntax.Name):
-        return _name(expression.name, expression.span, scope)
+        return value_named(expression.name, expression.span, scope)
     if isinstance(expression, syntax.Constant):
         return expression.value
     match expression:
@@ -139,7 +139,8 @@ def match_pattern(pattern: syntax.Pattern, value: object, span: Span) -> dict[st
     return bound
 
 
-def _name(name: str, span: Span, scope: Scope) -> object:
+def value_named(name: str, span: Span, scope: Scope) -> object:
+    """What a name stands for. Raises Fault, and UnknownValue as `evaluate` does."""
     value = scope.find(name)
     if value is UNKNOWN:
         raise UnknownValue
@@ -163,7 +164,7 @@ def _name(name: str, span: Span, scope: Scope) -> object:
 
 def _template(path: syntax.Path, scope: Scope) -> object:
     parts = path_parts(path, scope)
-    return _name(".".join(parts), path.span, scope)
+    return value_named(".".join(parts), path.span, scope)
 
 
 def _length(value: object) -> int:
@@ -240,6 +241,21 @@ def _index(value: object, index: object, span: Span) -> object:
     return value[index]
 
 
+def require_function(function: str, span: Span, scope: Scope) -> None:
+    """Raise Fault where no compile-time function has a name."""
+    if function in FUNCTIONS:
+        return
+    if function in OPERATORS or scope.find(function) is not None:
+        fail(
+            "unknown-function",
+            f"`{function}` is a layer, not a compile-time function",
+            span,
+            help=f"write it as a step of its own: `-> {function}(…)`",
+        )
+    help = did_you_mean(function, tuple(FUNCTIONS))
+    fail("unknown-function", f"there is no function `{function}`", span, help=help)
+
+
 def _apply(
     function: str,
     function_span: Span,
@@ -247,16 +263,7 @@ def _apply(
     span: Span,
     scope: Scope,
 ) -> object:
-    if function not in FUNCTIONS:
-        if function in OPERATORS or scope.find(function) is not None:
-            fail(
-                "unknown-function",
-                f"`{function}` is a layer, not a compile-time function",
-                function_span,
-                help=f"write it as a step of its own: `-> {function}(…)`",
-            )
-        help = did_you_mean(function, tuple(FUNCTIONS))
-        fail("unknown-function", f"there is no function `{function}`", function_span, help=help)
+    require_function(function, function_span, scope)
     for argument in arguments:
         if argument.name is not None:
             fail("unknown-argument", f"`{function}` takes no named arguments", argument.span)

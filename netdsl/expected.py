@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from lark import Token
 
-from netdsl.diagnostics import Diagnostic, did_you_mean
+from netdsl.diagnostics import Diagnostic, Edit, Fix, did_you_mean
+from netdsl.habits import Place, habit
 from netdsl.source import Source, printable
-from netdsl.tokens import MEANT
+from netdsl.tokens import MEANT, foreign_sign
 
 _VALUES = frozenset(("NAME", "INT", "FLOAT", "SIZE", "SCALE", "STRING", "true", "false", "[", "("))
 _OPERATORS = frozenset(("+", "*", "==", "and"))
@@ -39,7 +40,6 @@ _WORDS = {
     "class": "a piece to reuse is a `block`, an entry point a `network`",
     "module": "a piece to reuse is a `block`, an entry point a `network`",
     "model": "an entry point is a `network`",
-    "from": "an import is written `import NAME from FILE`",
     "return": "a body's last value is its result, without a word before it",
     "elif": ELSE_IF,
     "elseif": ELSE_IF,
@@ -49,9 +49,9 @@ _WORDS = {
 }
 """Words of other languages, with what to write here."""
 
-COMMA = "a comma separates values"
-
+_COMMA = "a comma separates values"
 COMPARES = "`==` compares"
+ON_ONE_LINE = "`{` stands on the line of what it belongs to"
 FIGURES = "`;` separates the figures of a claim"
 
 _COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">=", "="))
@@ -59,6 +59,8 @@ _BEHIND_FIGURE = frozenset(("NAME", "NEWLINE", "}", "=="))
 """What may follow a claim's figure, and nothing else of the language together."""
 
 _NUMBERS = frozenset(("INT", "FLOAT", "SIZE", "SCALE"))
+_COMPLETE = frozenset(("INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE"))
+"""The kinds of tokens that are values of themselves."""
 
 _SHOWN = 40
 """How many characters of a token a message shows."""
@@ -101,12 +103,28 @@ def unexpected(
         start = before.end_pos or 0
         end = min(start + 1, len(source.text))
         start = min(start, max(end - 1, 0))
+    known = habit(Place(token, *recent, accepted, source))
+    help = known.help if known else _help(token, recent, accepted, source)
+    fix = known.fix if known else _comma(token, before, source) if help == _COMMA else None
     return Diagnostic(
         "unexpected-token",
         f"{shown} where {_expected(accepted)} should be",
         source.span(start, end),
-        help=_help(token, recent, accepted, source),
+        help=help,
+        fixes=() if fix is None else (fix,),
     )
+
+
+def _comma(token: Token, before: Token, source: Source) -> Fix | None:
+    """A comma between two values. It is safe between complete ones: a name may be the name of an
+    argument or a function, and `2 3` may be a 23."""
+    if token == "(" or before.type == "SCALE":
+        return None
+    complete = before.type in _COMPLETE or before in (")", "]")
+    digits = before[-1].isdigit() and token[0].isdigit()
+    place = before.end_pos or 0
+    edit = Edit(source.span(place, place), ",")
+    return Fix("put a comma between them", (edit,), complete and not digits)
 
 
 def _behind_figure(name: Token, token: Token, source: Source) -> Diagnostic:
@@ -157,11 +175,8 @@ def _expected(accepted: set[str]) -> str:
 def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source: Source) -> str:
     text = str(token)
     before = recent[1]
-    habit = _habit(token, recent, accepted, source)
-    if habit:
-        return habit
-    foreign = source.text[token.start_pos or 0 :][:2]
-    if foreign in MEANT and foreign not in accepted and token.type not in ("NAME", "STRING"):
+    foreign = foreign_sign(source.text, token.start_pos or 0)
+    if foreign and foreign not in accepted and token.type not in ("NAME", "STRING"):
         return MEANT[foreign]
     if text in _WORDS and text not in accepted:
         return _WORDS[text]
@@ -177,33 +192,26 @@ def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source:
         return f"`{before}` is a word of the language; choose another label"
     if text == ":" and "," in accepted and before.type == "NAME" and recent[0] in (",", "("):
         return f"an argument is given by name as `{before} = …`"
-    if token.type == "STRING" and before == "claim":
-        return 'a claim says what kind of source it is: `claim paper "…" { … }`'
     if text == "else" and "->" in accepted:
         return "`else` follows the `}` of its `if`"
     if text == "(" and accepted == {"["}:
         return "sizes stand in brackets: `[height, width, channels]`"
     if text == "=" and "==" in accepted:
         return COMPARES
-    if text in (",", ":") and accepted >= _BEHIND_FIGURE:
+    # The values of a recipe go on with `->`.
+    if text in (",", ":") and accepted >= _BEHIND_FIGURE and "->" not in accepted:
         return FIGURES if text == "," else COMPARES
-    if recent[0].type == "NAME" and accepted == {"-", ".", "=="}:
-        return f"a figure is claimed with `==`: `{recent[0]} == {before}`"
     if text == "=" and {"->", ":"} <= accepted:
         return f"a value is named with `let {before} = …`, a layer with `{before}: …`"
     following = source.text[token.end_pos or 0 :][:_SHOWN].lstrip()
     if "{" in accepted and following.startswith("{") and text.isspace():
         return ON_ONE_LINE
-    if accepted == {",", "from"}:
-        return "an import is written `import NAME from FILE`"
     if accepted == {"(", "=", "{"}:
         return "`{` begins the body, on this line"
     if text == ":" and "{" in accepted:
         return "a body stands in braces: `{ … }`"
     if token.type == "STRING" and "let" in accepted:
         return 'documentation stands in `"""`, right behind the `{`'
-    if accepted == {"|", "for"}:
-        return "each branch begins with `|`: `{ | conv(8, 1x1) | identity }`"
     if text == "->" and "where" in accepted:
         return "layers follow on a line of their own"
     if {"else", "or"} <= accepted:
@@ -217,56 +225,17 @@ def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source:
     return near or _joined(token, recent, accepted)
 
 
-def _habit(token: Token, recent: tuple[Token, Token], accepted: set[str], source: Source) -> str:
-    """What other languages write so; "" where nothing of theirs is known."""
-    text, before = str(token), recent[1]
-    following = source.text[token.end_pos or 0 :][:_SHOWN].lstrip()
-    if text == "for" and "," in accepted:
-        return "a list is written out, or made with `+` and `*`: `[64] * 3 + [128]`"
-    if token.type == "NAME" and {"network", "block"} <= accepted and following[:1] in ("{", "("):
-        return f"a network is declared as `network {text} {{ … }}`, a piece to reuse as a `block`"
-    if text == "{" and before == "repeat":
-        return "`repeat` needs to know how often: `repeat 3 { … }`"
-    if text == "{" and "INT" in accepted:
-        return "there are no dictionaries; a list has its elements in `[ ]`"
-    if text in ("(", "->") and before == "residual":
-        return "a residual's body stands in braces: `residual { … }`"
-    if text == "(" and recent[0] == "." and ":" in accepted:
-        return "`->` joins layers: `conv(8, 3x3) -> relu`"
-    if text == "|" and "->" in accepted:
-        return PIPE
-    if text == "-" and following.startswith(">"):
-        return SPLIT_ARROW
-    if text == "-" and {"(", "="} <= accepted:
-        return "a name is made of letters, digits and `_`"
-    if text in ("+", "-", "*") and following.startswith("=") and "->" in accepted:
-        return "a name keeps its value; `repeat 3 as i { … }` counts its passes in `i`"
-    if text == "," and accepted == {"in"}:
-        return NAMES_TOGETHER
-    if (
-        text == "="
-        and recent[0] == "("
-        and "for" in source.line(source.line_column(token.start_pos or 0)[0]).split("(")[0]
-    ):
-        return "a loop is written `for x in xs { … }` or `repeat 3 as i { … }`"
-    return ""
-
-
-ON_ONE_LINE = "`{` stands on the line of what it belongs to"
-PIPE = "`->` joins layers; `|` begins a branch, inside of `concat { … }`"
-SPLIT_ARROW = "write `->`, without a space"
-NAMES_TOGETHER = "several names stand in parentheses: `for (a, b) in pairs { … }`"
-
-
 def _joined(token: Token, recent: tuple[Token, Token], accepted: set[str]) -> str:
     """A way out where one value or layer follows another."""
     text = str(token)
     before = recent[1]
     value = token.type in _VALUES or text in _VALUES
-    if value and "," in accepted:
+    if value and accepted >= {",", ")"} or accepted >= {",", "]"}:
         if before.type == "NAME" and recent[0] in (",", "(") and token.type != "NAME":
             return f"an argument is given by name as `{before} = {_shortened(token)}`"
-        return COMMA
+        return _COMMA
+    if token.type == "STRING" and "," in accepted:
+        return _COMMA
     if "->" in accepted and token.type == "NAME":
         return "`->` joins layers"
     if value and "(" in accepted and before.type == "NAME":

@@ -13,14 +13,10 @@ from typing import TypeAlias
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, one_edit
 from netdsl.expected import (
-    COMMA,
     COMPARES,
     ELSE_IF,
     FIGURES,
-    NAMES_TOGETHER,
     ON_ONE_LINE,
-    PIPE,
-    SPLIT_ARROW,
     missing_comma,
 )
 from netdsl.network import SHIPPED
@@ -28,7 +24,7 @@ from netdsl.ops import OPERATORS, meant
 from netdsl.program import Library
 from netdsl.records import Record
 from netdsl.source import Span
-from netdsl.tokens import COMMENT, MEANT
+from netdsl.tokens import COMMENT, MEANT, QUOTES, WIDE, foreign_sign
 
 Group: TypeAlias = "list[Fix]"
 """Candidates in the order to try them."""
@@ -159,17 +155,22 @@ def _argument(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]
 def _sign(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     """A sign of another language whose like we have."""
     span = diagnostic.span
-    if re.fullmatch(r"\d+X\d+", span.text):
-        yield Fix(f"write `{span.text.lower()}`", (Edit(span, span.text.lower()),), True)
-    if len(span.text) > 1 and span.text[0] == span.text[-1] == "'" and '"' not in span.text:
-        yield Fix('write `"`', (Edit(span, f'"{span.text[1:-1]}"'),), True)
-    foreign = max(
-        (sign for sign in MEANT if span.source.text.startswith(sign, span.start)),
-        key=len,
-        default="",
-    )
+    text = span.text
+    if len(text) > 1 and QUOTES.get(text[0]) == text[-1] and '"' not in text:
+        yield Fix('write `"`', (Edit(span, f'"{text[1:-1]}"'),), True)
+    foreign = foreign_sign(span.source.text, span.start)
     meant = re.fullmatch(r"write `([^`]+)`.*", MEANT.get(foreign, ""))
     if meant is None or diagnostic.help != MEANT[foreign]:
+        return
+    if foreign in WIDE:
+        # All of the line, as a keyboard made them: a bracket alone would close nothing.
+        line = span.source.line_starts[span.line - 1], span.source.line(span.line)
+        edits = tuple(
+            Edit(span.source.span(at, at + 1), WIDE[sign])
+            for at, sign in enumerate(line[1], line[0])
+            if sign in WIDE
+        )
+        yield Fix(f"write `{meant[1]}`", edits, True)
         return
     end = span.start + len(foreign)
     # A word needs a space before what follows it, as `!deep` does.
@@ -196,11 +197,6 @@ def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
     span, help = diagnostic.span, diagnostic.help
     source = span.source
     before = source.text[: span.start].rstrip()
-    if help == COMMA:
-        # `2 3` may be a 23.
-        safe = not (before[-1:].isdecimal() and span.text[:1].isdecimal())
-        place = source.span(len(before), len(before))
-        yield Fix("put a comma between them", (Edit(place, ","),), safe)
     if help == COMPARES and span.text in ("=", ":"):
         yield Fix("write `==`", (Edit(span, "==" if span.text == "=" else " =="),), True)
     if help == FIGURES:
@@ -214,17 +210,6 @@ def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
         yield Fix("write `=`", (Edit(span, " ="),), True)
     if help == ELSE_IF:
         yield Fix("write `else if`", (Edit(span, "else if"),), True)
-    elif help == PIPE:
-        yield Fix("write `->`", (Edit(span, "->"),), False)
-    elif help == SPLIT_ARROW:
-        end = source.text.index(">", span.end) + 1
-        yield Fix("write `->`", (Edit(source.span(span.start, end), "->"),), True)
-    elif help == NAMES_TOGETHER:
-        names = re.search(r"\w+\s*$", source.text[: span.start])
-        rest = re.compile(r"(?:\s*,\s*\w+)+").match(source.text, span.start)
-        if names is not None and rest is not None:
-            whole = source.span(names.start(), rest.end())
-            yield Fix("put them in parentheses", (Edit(whole, f"({whole.text})"),), True)
     elif help == COMMENT and span.text == "//":
         yield Fix("write `#`", (Edit(span, "#"),), True)
     elif help == ON_ONE_LINE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -10,16 +11,22 @@ from lark import Token
 from lark.exceptions import UnexpectedCharacters
 from lark.lexer import BasicLexer, LexerThread
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Diagnostic, Edit, Fix
 from netdsl.limits import LIMITS
 from netdsl.source import Source, Span, invisible_characters, printable
 
 BAD = "BAD"
 """The kind of a token that is none: it is reported already."""
 
+WIDE = dict(zip("（）［］｛｝，：；＝", "()[]{},:;=", strict=True))
+"""Signs as wide as an ideograph, with those of the language."""
 COMMENT = "a comment begins with `#`"
 MEANT = {
     "→": "write `->`",
+    "⇒": "write `->`",
+    "–>": "write `->`",
+    "—>": "write `->`",
+    "-->": "write `->`",
     "=>": "write `->`",
     ">>": "write `->`",
     "|>": "write `->`",
@@ -28,6 +35,12 @@ MEANT = {
     "≥": "write `>=`",
     "≠": "write `!=`",
     "−": "write `-`",
+    "–": "write `-`",
+    "—": "write `-`",
+    **{
+        wide: f"write `{sign}`"
+        for wide, sign in zip("（）［］｛｝，：；＝", "()[]{},:;=", strict=True)
+    },
     "&&": "write `and`",
     "&": "write `and`",
     "||": "write `or`",
@@ -38,9 +51,26 @@ MEANT = {
     "//": COMMENT,
     "/*": COMMENT,
 }
-"""Signs of other languages, with what to write here."""
+"""Signs of other languages and keyboards, with what to write here."""
 
-_QUOTES = {"'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
+_LONGEST_SIGN = max(map(len, MEANT))
+
+QUOTES = {"'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
+
+
+_LETTERS = {
+    **dict.fromkeys(("k", "kb", "thousand"), "K"),
+    **dict.fromkeys(("m", "mb", "million"), "M"),
+    **dict.fromkeys(("g", "gb", "b", "bn", "billion"), "G"),
+}
+"""How other texts write the letters that a number may end in."""
+
+
+def foreign_sign(text: str, start: int) -> str:
+    """The sign of `MEANT` that stands at a place of a text, the longest; "" for none."""
+    lengths = range(_LONGEST_SIGN, 0, -1)
+    signs = (text[start : start + length] for length in lengths)
+    return next((sign for sign in signs if sign in MEANT), "")
 
 
 # ---------------------------------------------------------------- characters
@@ -62,6 +92,13 @@ def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnost
             for token in thread.lex(None):
                 if _part_of_label(token, source):
                     token.type = "NAME"
+                elif token.type in _PARTS and tokens and tokens[-1].type in _NUMBERS:
+                    spaced = _spaced(tokens[-1], source)
+                    if spaced is not None:
+                        tokens[-1], mistake = spaced
+                        mistakes.append(mistake)
+                if tokens and (token.start_pos or 0) < (tokens[-1].end_pos or 0):
+                    continue  # It is a part of the one before.
                 tokens.append(token)
                 if len(tokens) > LIMITS.tokens:
                     return [], [_too_many(token, source)]
@@ -125,6 +162,38 @@ def _part_of_label(token: Token, source: Source) -> bool:
     return referred or text[start - 1 : start] == "." or text[end : end + 1] in (".", ":")
 
 
+_NUMBERS = frozenset(("INT", "FLOAT", "SCALE"))
+_PARTS = frozenset(("INT", "NAME"))
+_SPACED_SIZE = re.compile(r"(\d+)[ \t]*[xX][ \t]*(\d+)(?!\w)")
+# An argument's name may follow a forgotten comma.
+_SPACED_NUMBER = re.compile(r"([\d_.]*\d)[ \t]+([A-Za-z]+)(?!\w|[ \t]*=[^=])")
+
+
+def _spaced(number: Token, source: Source) -> tuple[Token, Diagnostic] | None:
+    """The number or size that `number` begins, where blanks divide it as in `3 x 3` and `5 M`:
+    nowhere else can a number stand before such words."""
+    start = number.start_pos or 0
+    found = _SPACED_SIZE.match(source.text, start)
+    if found is not None:
+        kind, text, what = "SIZE", f"{found[1]}x{found[2]}", "size"
+    else:
+        found = _SPACED_NUMBER.match(source.text, start)
+        letter = "" if found is None else _LETTERS.get(found[2].lower(), "")
+        # A small letter may be a name, as the kernel is often called `k`.
+        if found is None or not letter or found[2] in ("k", "m", "g", "b"):
+            return None
+        kind, text, what = number.type, f"{found[1]}{letter}", "number"
+    span = source.span(start, found.end())
+    diagnostic = Diagnostic(
+        "unexpected-token",
+        f"a blank stands inside the {what} `{printable(span.text)}`",
+        span,
+        help=f"write `{text}`",
+        fixes=(Fix(f"write `{text}`", (Edit(span, text),), True),),
+    )
+    return Token(kind, text, start, end_pos=found.end()), diagnostic
+
+
 def _bad(source: Source, start: int) -> Diagnostic:
     """What is wrong with the characters at `start`, which begin no token."""
     text = source.text
@@ -145,8 +214,8 @@ def _bad(source: Source, start: int) -> Diagnostic:
             source.span(start, line_end),
             help='end it with `"`',
         )
-    if character in _QUOTES:
-        closing = text.find(_QUOTES[character], start + 1, line_end)
+    if character in QUOTES:
+        closing = text.find(QUOTES[character], start + 1, line_end)
         end = start + 1 if closing < 0 else closing + 1
         return _unexpected(source.span(start, end), "has no meaning here", 'a text stands in `"`')
     end = start + 1
@@ -154,16 +223,34 @@ def _bad(source: Source, start: int) -> Diagnostic:
         while end < line_end and (text[end].isalnum() or text[end] in "_."):
             end += 1
         if character in "0123456789":
-            help = "a number may end in K, M or G; a size is `3x3`, `2x`; names begin with a letter"
-            if set(source.text[start:end]) <= set("0123456789X"):
-                help = f"a size has a small `x`: `{source.text[start:end].lower()}`"
-            return _unexpected(source.span(start, end), "is neither a number nor a name", help)
+            return _bad_number(source.span(start, end))
         help = "a name is made of the letters a to z and A to Z, digits and `_`"
         return _unexpected(source.span(start, end), "is no name", help)
-    help = MEANT.get(text[start : start + 2]) or MEANT.get(character, "")
+    sign = foreign_sign(text, start)
+    help = MEANT.get(sign, "")
+    end = max(end, start + len(sign))
     while end < line_end and text[end] == character:
         end += 1
     return _unexpected(source.span(start, end), "has no meaning here", help)
+
+
+def _bad_number(span: Span) -> Diagnostic:
+    text = span.text
+    help = "a number may end in K, M or G; a size is `3x3`, `2x`; names begin with a letter"
+    fixes: tuple[Fix, ...] = ()
+    number = re.fullmatch(r"([\d_.]*\d)([A-Za-z]+)", text)
+    letter = "" if number is None else _LETTERS.get(number[2].lower(), "")
+    if re.fullmatch(r"\d+X\d+", text):
+        help = f"a size has a small `x`: `{text.lower()}`"
+        fixes = (Fix(f"write `{text.lower()}`", (Edit(span, text.lower()),), True),)
+    elif re.fullmatch(r"\d+(x\d+){2,}", text):
+        help = f"the sizes of an input stand in brackets: `[{text.replace('x', ', ')}]`"
+    elif number is not None and letter:
+        written = f"{number[1]}{letter}"
+        help = f"a number ends in K, M or G alone: `{written}`"
+        fixes = (Fix(f"write `{written}`", (Edit(span, written),), True),)
+    diagnostic = _unexpected(span, "is neither a number nor a name", help)
+    return diagnostic._replace(fixes=fixes)
 
 
 def _unexpected(span: Span, fault: str, help: str) -> Diagnostic:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from netdsl.diagnostics import Edit, Fix, Label
 from netdsl.graph import Node
 from netdsl.lint.edits import with_argument, without_step
-from netdsl.lint.rule import Found, Layers, at, op_of
+from netdsl.lint.rule import Found, Layers, at, is_chosen, is_literal, op_of
 from netdsl.ops.activation import (
     Elu,
     Gelu,
@@ -45,11 +45,15 @@ ACTIVATIONS: tuple[type[Op], ...] = (
     Softmax,
 )
 NORMS: tuple[type[Op], ...] = (BatchNorm, LayerNorm, GroupNorm)
-_NOT_NEGATIVE = (Relu, Relu6, HardSigmoid, Sigmoid, Softmax)
+_UP_TO_SIX = (Relu6, HardSigmoid, Sigmoid, Softmax)
+_NOT_NEGATIVE = (Relu, *_UP_TO_SIX)
+_RECTIFIERS = (Relu, LeakyRelu, Elu)
+"""Activations that leave what is not negative as it is."""
 _WITH_BIAS = (Conv, Depthwise, ConvTranspose, Dense)
 # What passes a value on to a later batch norm with its mean and variance in training still other
 # than at inference.
 _ON_THE_WAY = (*_WITH_BIAS, *ACTIVATIONS, MaxPool, AveragePool)
+_JOINS = re.compile(r"(?:\s|;|->|#[^\n]*\n)*\Z")
 _NO_RATE = re.compile(r"(rate\s*=\s*)?(0+|0*\.0+|0+\.0*)\Z")
 
 
@@ -96,9 +100,10 @@ def dropout_before_norm(layers: Layers) -> Iterator[Found]:
 def repeated_activations(layers: Layers) -> Iterator[Found]:
     """Activations of activations."""
     for node, before in _pairs(layers, ACTIVATIONS, ACTIVATIONS):
-        nothing = isinstance(node.op, Relu) and isinstance(before.op, _NOT_NEGATIVE)
-        nothing = nothing or (isinstance(node.op, Relu6) and isinstance(before.op, Relu6))
-        edit = without_step(node.origin.span) if nothing else None
+        nothing = isinstance(before.op, _NOT_NEGATIVE) and isinstance(node.op, _RECTIFIERS)
+        nothing |= isinstance(before.op, _UP_TO_SIX) and isinstance(node.op, Relu6)
+        always = layers.is_one_of_a_kind(node) or _are_side_by_side(before, node)
+        edit = without_step(node.origin.span) if nothing and always else None
         assert node.op is not None and before.op is not None
         yield at(
             node,
@@ -167,7 +172,7 @@ def repeated_linear(layers: Layers) -> Iterator[Found]:
 def no_effect(layers: Layers) -> Iterator[Found]:
     """Layers that never change what the network computes, as they are written."""
     for node in layers.nodes:
-        op = node.op
+        op, always = node.op, True
         if isinstance(op, (Dropout, StochasticDepth)):
             rate = node.origin.arguments.get("rate")
             if op.rate or rate is None or not _NO_RATE.match(rate.text.strip()):
@@ -175,9 +180,15 @@ def no_effect(layers: Layers) -> Iterator[Found]:
             message = f"`{op.name}` with a rate of 0 drops nothing"
         elif isinstance(op, (MaxPool, AveragePool)):
             reader = layers.reader(node)
+            if not is_literal(node, "kernel", "stride", "pad"):
+                continue
             if op.kernel == op.step == (1, 1) and node.type == layers.before(node).type:
                 message = f"`{op.name}` over single pixels changes nothing"
             elif reader is not None and _is_pooled_again(op, reader, layers.before(node).type):
+                # Of another size, the windows may leave out a border.
+                if not layers.has_fixed_sizes:
+                    continue
+                always = layers.is_one_of_a_kind(node)
                 assert reader.op is not None
                 what = "mean" if isinstance(op, AveragePool) else "maximum"
                 message = f"`{reader.op.name}` takes the {what} of all pixels as well without it"
@@ -185,7 +196,7 @@ def no_effect(layers: Layers) -> Iterator[Found]:
                 continue
         else:
             continue
-        edit = without_step(node.origin.span)
+        edit = without_step(node.origin.span) if always else None
         yield at(
             node,
             "no-effect",
@@ -209,10 +220,24 @@ def _is_pooled_again(pool: MaxPool | AveragePool, reader: Node, x: TensorType) -
 def _pairs(
     layers: Layers, second: tuple[type[Op], ...], first: tuple[type[Op], ...]
 ) -> Iterator[tuple[Node, Node]]:
-    """Layers of the `second` operators that read one of the `first` alone."""
+    """Layers of the `second` operators that read one of the `first` alone, both of them named where
+    they are written."""
     for node in layers.nodes:
-        if op_of(node) in second and op_of(layers.before(node)) in first:
-            yield node, layers.before(node)
+        if op_of(node) not in second:
+            continue
+        before = layers.before(node)
+        if op_of(before) in first and not is_chosen(node, before) and not is_chosen(before, node):
+            yield node, before
+
+
+def _are_side_by_side(before: Node, node: Node) -> bool:
+    """Whether two layers are written one right behind the other, under the same conditions."""
+    first, second = before.origin.span, node.origin.span
+    if first.source is not second.source or before.origin.trail != node.origin.trail:
+        return False
+    return first.end <= second.start and bool(
+        _JOINS.match(first.source.text[first.end : second.start])
+    )
 
 
 def _least(a: object, b: object) -> object:

@@ -16,6 +16,8 @@ from netdsl.source import Span, UnreadableSource, read_source
 
 _MOST_FILES = 200
 """How many files of a folder are searched for imports of a program."""
+_FIXED_INPUT = re.compile(r"[^\[]*\[[\d\s,_]*\]")
+_LITERAL = re.compile(r"(\w+\s*=\s*)?([\d\s.,x()_]+|true|false|same|valid)\Z")
 _IMPORT = re.compile(r'\bimport\s+(\w[\w\s,]{0,2000}?)\bfrom\s+(?:"([^"\n]*)"|(\w+))')
 
 
@@ -94,6 +96,17 @@ class Layers:
         return self.nodes[node.inputs[0]]
 
     @cached_property
+    def has_fixed_sizes(self) -> bool:
+        """Whether the input's sizes are written as numbers, so that no other image enters."""
+        return _FIXED_INPUT.match(self.nodes[0].origin.span.text) is not None
+
+    def is_one_of_a_kind(self, node: Node) -> bool:
+        """Whether a layer stands in the body of a network that has no parameters and one size of
+        image, so that no argument and no size changes what is around it."""
+        in_block = any(frame.definition is not None for frame in node.origin.trail)
+        return self.has_fixed_sizes and not self.graph.arguments and not in_block
+
+    @cached_property
     def residuals(self) -> tuple[Region, ...]:
         """The residuals that add their input, in the order of the network."""
         return tuple(
@@ -157,6 +170,28 @@ def at(
 
 def _contains(outer: Span, inner: Span) -> bool:
     return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
+
+
+def is_literal(node: Node, *names: str) -> bool:
+    """Whether arguments of a layer are written as numbers or words, or not at all; what has a name
+    may be another value."""
+    given = (node.origin.arguments.get(name) for name in names)
+    return all(each is None or _LITERAL.match(each.text) for each in given)
+
+
+def is_chosen(node: Node, beside: Node) -> bool:
+    """Whether a parameter, such as `act: block = relu`, stands for a layer or a block around it
+    that is not also around the layer `beside` it; the parameter may be given another."""
+    assert node.op is not None
+    calls = [
+        (frame.span, frame.definition.text)
+        for frame in node.origin.trail
+        if frame.definition is not None and frame not in beside.origin.trail
+    ]
+    return any(
+        not re.match(rf"{re.escape(name)}\b", span.text)
+        for span, name in [(node.origin.span, node.op.name), *calls]
+    )
 
 
 def op_of(node: Node) -> type[Op] | None:

@@ -9,7 +9,7 @@ from netdsl.diagnostics import Fix, Label
 from netdsl.graph import Node
 from netdsl.kinds import Padding
 from netdsl.lint.edits import with_argument
-from netdsl.lint.rule import Found, Layers, at
+from netdsl.lint.rule import Found, Layers, at, is_literal
 from netdsl.ops.conv import Conv, Depthwise
 from netdsl.ops.pool import AveragePool, MaxPool
 from netdsl.tensor import TensorType, Window
@@ -145,7 +145,11 @@ def padding_in_mean(layers: Layers) -> Iterator[Found]:
             other = "TensorFlow leaves them out"
         if not padded:
             continue
-        edit = with_argument(node.origin.span, f"count_padding = {counted}")
+        edit = (
+            with_argument(node.origin.span, f"count_padding = {counted}")
+            if is_literal(node, "pad")
+            else None
+        )
         yield at(
             node,
             "padding-in-mean",
