@@ -31,6 +31,8 @@ from tests.fuzz.properties import outcome
 FOUND = Path(__file__).parent / "found"
 SECONDS = 1.0
 MEBIBYTES = 500
+AGAIN = 2
+"""How often an input that seems slow is tried again, as it may be the machine that was busy."""
 BATCH = 10_000
 """Inputs between two lines of the ledger."""
 THOROUGH = 4
@@ -64,16 +66,25 @@ class Tried(NamedTuple):
 
 
 def tried(data: bytes, slow_s: float = SECONDS) -> Tried:
-    """Take one input through all stages; it is slow where a single command would be."""
+    """Take one input through all stages; it is slow where a single command would be, each time."""
     digest = hashlib.blake2b(data, digest_size=8).digest()
     before_s = time.process_time()
     commands_s: dict[str, float] = {}
     try:
         result, commands_s = outcome(data, thorough=digest[0] % THOROUGH == 0)
+        whole_s = time.process_time() - before_s
+        for _ in range(AGAIN):
+            if max(commands_s.values(), default=0.0) > slow_s:
+                again_s = outcome(data, thorough=digest[0] % THOROUGH == 0).commands_s
+                # A program that was checked faster may be fixed, too.
+                commands_s = {
+                    name: min(each_s, commands_s.get(name, each_s))
+                    for name, each_s in again_s.items()
+                }
     except Exception:
         result = "broken"
+        whole_s = time.process_time() - before_s
         _keep(data, digest, traceback.format_exc())
-    whole_s = time.process_time() - before_s
     command_s = max(commands_s.values(), default=0.0)
     if command_s > slow_s:
         taken = ", ".join(f"{name} {each_s:.2f} s" for name, each_s in commands_s.items())
