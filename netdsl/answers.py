@@ -7,8 +7,9 @@ from netdsl.cost import DEFINITIONS
 from netdsl.formulas import OpenNetwork
 from netdsl.report import LONG, both, shape
 from netdsl.search import Refused
+from netdsl.size_bounds import Region
 from netdsl.size_sets import EVERY
-from netdsl.size_words import region_in_words
+from netdsl.size_words import as_condition, region_in_words
 from netdsl.solve import Answer, Trial, show
 from netdsl.terms import Formula
 
@@ -29,6 +30,7 @@ def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
     names = ", ".join((*opened.defaults, *opened.parameters))
     limited = {name: held for name, held in opened.valid.items() if held != EVERY}
     where = f" where {region_in_words(limited)}" if limited else ""
+    where += "".join(f", but not where {region_in_words(region)}" for region in _exempt(opened))
     lines = [f"{graph.name} for any {names}{where}", ""]
     for quantity, formula in opened.formulas().items():
         if formula == Formula((), 0):
@@ -44,9 +46,32 @@ def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
         lines += ["", *_parts(opened, compact=compact)]
     multiples = {name: each for name, each in opened.multiples().items() if each > 1}
     notes = [f"{name} is a multiple of {each}" for name, each in multiples.items()]
+    notes += [
+        f"`{span.text}` decides otherwise where {region_in_words(region)} ({span})"
+        for region, span in opened.exempt
+    ]
+    notes += [
+        f"`{span.text}` decides otherwise for some sizes ({span})"
+        for span in opened.of_several_sizes
+    ]
+    if opened.differs_at_default:
+        sizes = {name: value for name, value in opened.defaults.items() if value is not None}
+        notes.append(
+            f"these formulas are not for {_assignments(sizes)}, its sizes by default, where the "
+            "program takes another way; a `where` behind the input chooses one"
+        )
     notes += [f"{each.name} stays as it is: {each.text()}" for each in opened.kept]
     notes += ["floor rounds down, ceil up; one image, float32"]
     return "\n".join([*lines, "", *notes])
+
+
+def _exempt(opened: OpenNetwork) -> list[Region]:
+    """The regions that formulas are not for, each once."""
+    found: list[Region] = []
+    for region, _ in opened.exempt:
+        if region not in found:
+            found.append(region)
+    return found
 
 
 def _parts(opened: OpenNetwork, *, compact: bool) -> list[str]:
@@ -74,6 +99,8 @@ def formulas_json(opened: OpenNetwork) -> dict[str, object]:
         "parameters": opened.parameters,
         "kept": {each.name: each.text() for each in opened.kept},
         "multiples": opened.multiples(),
+        "works_where": _conditions(opened.valid),
+        "not_looked_at": [_conditions(region) for region in _exempt(opened)],
         **{
             quantity: _formula_json(formula, known)
             for quantity, formula in opened.formulas().items()
@@ -92,6 +119,11 @@ def formulas_json(opened: OpenNetwork) -> dict[str, object]:
         ],
         "definitions": {quantity: DEFINITIONS[quantity] for quantity in _TITLES},
     }
+
+
+def _conditions(region: Region) -> dict[str, str | None]:
+    """Each size's condition in the language; null for any."""
+    return {name: as_condition(held, name) or None for name, held in region.items()}
 
 
 def _few_layers(opened: OpenNetwork) -> bool:
@@ -123,7 +155,7 @@ def answer_text(network: str, answer: Answer) -> str:
         "",
     ]
     trials = [
-        (_assignments(trial.values), _outcome(bound.measure, trial), verdict)
+        (_assignments(trial.values), *_outcome(bound.measure, trial, verdict))
         for trial, verdict in ((answer.best, "meets it"), (answer.beyond, "does not"))
     ]
     widths = [max(len(trial[column]) for trial in trials) for column in (0, 1)]
@@ -144,10 +176,11 @@ def answer_text(network: str, answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _outcome(measure: str, trial: Trial) -> str:
+def _outcome(measure: str, trial: Trial, verdict: str) -> tuple[str, str]:
+    """The measure and what to say of it; of a network with errors, the first of these."""
     if isinstance(trial.outcome, Refused):
-        return trial.outcome.reason
-    return f"{measure} {_amount(measure, trial.outcome)}"
+        return "no network", trial.outcome.reason
+    return f"{measure} {_amount(measure, trial.outcome)}", verdict
 
 
 def _amount(measure: str, value: int) -> str:

@@ -108,12 +108,17 @@ def bind(
     return values, {name: given.span for name, given in assigned.items()}
 
 
+_MISTAKES = 10
+"""How many mistakes of one call are looked for."""
+
+
 def mistakes(
     parameters: dict[str, Parameter], arguments: list[Given], what: str, span: Span
 ) -> list[Fault]:
     """All that `bind` refuses of arguments, each as if those before were mended.
 
-    That one is missing is only said where nothing else is wrong.
+    That one is missing is only said where nothing else is wrong; after many, the rest is not looked
+    at.
     """
     names = tuple(parameters)
     # By name, so that one can be left out without another taking its place.
@@ -122,7 +127,7 @@ def mistakes(
         for position, each in enumerate(arguments)
     ]
     found: list[Fault] = []
-    while True:
+    while len(found) < _MISTAKES:
         try:
             bind(parameters, left, what, span)
             return found
@@ -132,6 +137,7 @@ def mistakes(
                 return found or [fault]
             found.append(fault)
             left = kept
+    return found
 
 
 def _shadowed(given: Given, parameter: Parameter) -> str:

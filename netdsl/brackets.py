@@ -20,14 +20,14 @@ _OUTERMOST = frozenset(("network", "block", "recipe", "import"))
 _STATEMENTS = _OUTERMOST.union(("let", "assert", "claim", "input", "repeat", "residual", "aux"))
 LAYERS = frozenset((*OPERATORS, "input", "residual", "repeat", "aux"))
 """Words that begin a step, or the statement before one."""
-_BEFORE_STEP = frozenset(("", "->", "{", "|", ":"))
+_BEFORE_STEP = frozenset(("", "->", "{", "|", ":", "residual"))
 """Tokens before which no argument list begins: a parenthesis there stands around layers."""
 DECLARATIONS = _OUTERMOST.union(("let",))
 """Words that begin a declaration."""
 
 
-_LOOP_OF_C = re.compile(r"^[ \t]*for\b[^{;\n]*(;[^{\n]*\{)", re.MULTILINE)
-"""A `for` with semicolons, which follow from the mistake before them."""
+_LOOP_OF_C = re.compile(r"^[ \t]*for\b[^{;\n]*;([^{\n]*\{)", re.MULTILINE)
+"""A `for` with semicolons: what is behind one follows from the mistake that it is."""
 
 
 def balanced(
@@ -53,7 +53,7 @@ class _Open:
         self.token = token
         self.sign = str(token[-1])
         self.before = before
-        """The token before it, "" at the start of a line."""
+        """The token before it, "" at the start of a statement."""
         self.index = index
         """Where it stands among the tokens."""
         self.line_behind: int | None = None
@@ -91,9 +91,10 @@ class _Matching:
         if token.type == BAD:
             self.bad = token
         elif text in _STATEMENTS and self.open and self._begins_statement(token):
-            self._close(self._innermost_brace() + 1, token)
-            if text in _OUTERMOST:
-                self._take_declaration(token)
+            inside = text not in _OUTERMOST or self._indented(token)
+            self._close(self._innermost_brace() + 1 if inside else 0, token)
+            if text in _OUTERMOST and self.open:
+                self._misplaced(token)
         elif text == "->" and self.open and self.open[-1].sign != "{":
             if self.open[-1].sign == "(" and self.open[-1].before in _BEFORE_STEP:
                 self.open[-1].around_steps = True
@@ -137,7 +138,8 @@ class _Matching:
     def _see_line(self) -> None:
         """A line that begins with a name is no proof that brackets before are meant to be closed:
         a comma may be missing there."""
-        if self.open[-1].sign != "{" and self._begins_line():
+        newline = self.tokens[-1].startswith("\n")
+        if newline and self.open[-1].sign != "{" and self._begins_line():
             index = len(self.tokens)
             while self.tokens[index - 1].type == "NEWLINE":
                 index -= 1
@@ -152,28 +154,30 @@ class _Matching:
                 self._close(index, token)
                 return
 
-    def _take_declaration(self, token: Token) -> None:
-        """A declaration inside of braces: one of them is not closed, unless it is indented."""
+    def _indented(self, token: Token) -> bool:
+        """Whether a line is indented deeper than that of the outermost bracket."""
+        return len(self._indentation(token)) > len(self._indentation(self.open[0].token))
+
+    def _misplaced(self, token: Token) -> None:
+        """A declaration inside of braces, of which none is missing."""
         outermost = self.open[0].token
-        start = self.source.line_column(token.start_pos or 0)[1]
-        if start <= len(self._indentation(outermost)) + 1:
-            self._close(0, token)
-            return
-        what = "an import" if token == "import" else f"a {token}"
+        what = "an import stands" if token == "import" else f"a {token} is declared"
         self.mistakes.append(
             Diagnostic(
                 "unexpected-token",
                 f"`{token}` stands where a statement should be",
                 self._span(token),
                 labels=(Label(self._span(outermost), "inside of these braces"),),
-                help=f"{what} stands outside of all braces",
+                help=f"{what} outside of all braces",
             )
         )
         # What it declares is then not looked at.
         token.type = BAD
 
     def _open(self, token: Token) -> None:
-        before = "" if self.tokens and self.tokens[-1].type == "NEWLINE" else self.last
+        before = self.last
+        if self.tokens and self.tokens[-1].type == "NEWLINE":
+            before = "" if self._innermost_brace() == len(self.open) - 1 else "\n"
         self.open.append(_Open(token, before, len(self.tokens)))
         self.braces += token[-1] == "{"
         if len(self.open) > LIMITS.brackets or self.braces > LIMITS.nesting:
@@ -217,8 +221,9 @@ class _Matching:
             return False
         if text == "}":
             self.braces -= 1
-            if opening.holds_arguments:
+            if opening.holds_arguments and not self.source.text.startswith(":", token.end_pos):
                 self._around_arguments(opening, token)
+                return False
             self._see_indentation(opening.token, token)
             if not self.open:
                 self.outermost = token
@@ -226,24 +231,32 @@ class _Matching:
         return True
 
     def _around_steps(self, opening: _Open, closing: Token) -> None:
-        """Parentheses around layers, which are then read as if they were not there."""
+        """Parentheses around layers, which are then read as if they were not there, or as the
+        braces of a residual."""
         places = self._span(opening.token), self._span(closing)
+        help, texts, message = "a chain has no parentheses", ("", ""), "leave them out"
+        wanted = "a layer such as `relu`"
+        if opening.before == "residual":
+            help, texts = "a residual's body stands in braces: `residual { … }`", (" { ", " }")
+            message, wanted = "write braces", "`{`"
+            start, end = opening.token.start_pos, closing.end_pos
+            self.tokens[opening.index] = Token("LBRACE", "{", start, end_pos=opening.token.end_pos)
+            self.tokens.append(Token("RBRACE", "}", closing.start_pos, end_pos=end))
+        else:
+            del self.tokens[opening.index]
         self.mistakes.append(
             Diagnostic(
                 "unexpected-token",
-                "`(` stands where a layer such as `relu` should be",
+                f"`(` stands where {wanted} should be",
                 places[0],
                 labels=(Label(places[1], "it ends here"),),
-                help="a chain has no parentheses",
-                fixes=(Fix("leave them out", tuple(Edit(each, "") for each in places), True),),
+                help=help,
+                fixes=(Fix(message, tuple(map(Edit, places, texts)), True),),
             )
         )
-        del self.tokens[opening.index]
 
     def _around_arguments(self, opening: _Open, closing: Token) -> None:
         """Braces around arguments, which are then read as parentheses."""
-        if self.source.text.startswith(":", closing.end_pos):  # It is a label.
-            return
         brace = opening.token.end_pos or 0
         name = Token("NAME", opening.token[:-1], opening.token.start_pos, end_pos=brace - 1)
         places = self.source.span(brace - 1, brace), self._span(closing)
@@ -259,7 +272,8 @@ class _Matching:
         )
         parenthesis = Token("LPAR", "(", brace - 1, end_pos=brace)
         self.tokens[opening.index : opening.index + 1] = (name, parenthesis)
-        closing.type = "RPAR"
+        self.tokens.append(Token("RPAR", ")", closing.start_pos, end_pos=closing.end_pos))
+        self.last = ")"
 
     def _see_layer(self, token: Token) -> None:
         """Of layers that stand outside of all braces, only the first is reported."""

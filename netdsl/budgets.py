@@ -83,6 +83,11 @@ class Work:
         self.layers = layers
         self.cpu_s = cpu_s
 
+    def is_spent(self, size: int) -> bool:
+        """Whether something was tried, and nothing is left for a network of `size` layers."""
+        started = self.cpu_s < Work().cpu_s
+        return started and (self.layers < size or self.cpu_s <= 0)
+
 
 class _Group:
     """What was made by one place of the program: its regions, each with how many calls and passes
@@ -128,7 +133,9 @@ def dominant(report: CostReport, measure: str, nodes: tuple[int, int] | None) ->
         if not isinstance(weights_bytes, int) or not isinstance(alive_bytes, int):
             return None
         if weights_bytes > alive_bytes:
-            return dominant(report, "params", None)
+            label = dominant(report, "weights", None)
+            most = f"most of it is {size_bytes(weights_bytes)} of weights"
+            return label and label._replace(text=f"{most}; {label.text}")
         text = f"the peak is here: {size_bytes(alive_bytes)} of values are alive"
         return Label(peak.node.origin.span, text)
     shares = _shares(report, measure, nodes)
@@ -146,6 +153,8 @@ def dominant(report: CostReport, measure: str, nodes: tuple[int, int] | None) ->
         if 2 * largest.share <= total:
             break
         best, level = largest, largest.members
+    if best is not None:
+        best = _everywhere(graph, best, shares, sums)
     whole_block = best is not None and best.kind == "block" and best.share == total
     if best is None or (nodes is not None and whole_block):
         best = max(_layers(graph, shares), key=lambda each: each.share)
@@ -160,6 +169,8 @@ def _whole(measure: str, total: int) -> str:
         return size_bytes(total)
     if measure == "receptive_field":
         return f"{total:,} pixels"
+    if measure == "weights":
+        return f"{amount(total)} weights"
     return amount(total)
 
 
@@ -181,7 +192,11 @@ def _shares(report: CostReport, measure: str, nodes: tuple[int, int] | None) -> 
         shares = [_training_bytes(layer) for layer in layers]
         inside = [True] * len(layers)
     else:
-        field = {"activation_bytes": "output_bytes", "trainable_params": "params"}
+        field = {
+            "activation_bytes": "output_bytes",
+            "trainable_params": "params",
+            "weights": "params",
+        }
         sizes = [getattr(layer, field.get(measure, measure)) for layer in layers]
         if not all(isinstance(size, int) for size in sizes):
             return []
@@ -233,6 +248,24 @@ def _groups(
             elif sums[id(item)]:
                 _add(found, item.kind, _written(graph, *within), sums[id(item)], (within,))
     return list(found.values())
+
+
+def _everywhere(graph: Graph, part: _Group, shares: list[int], sums: dict[int, int]) -> _Group:
+    """All that the same place of the program made, in whatever calls and loops around it."""
+    found: dict[tuple[RegionKind | None, Span], _Group] = {}
+    pending = [(graph.root, 0)]
+    while pending and part.kind is not None:
+        region, frames = pending.pop()
+        for item in region.items:
+            if not isinstance(item, Region) or not sums[id(item)]:
+                continue
+            within = item, frames + (item.kind in ("block", "iteration"))
+            if item.kind == part.kind and _written(graph, *within) == part.span:
+                _add(found, item.kind, part.span, sums[id(item)], (within,))
+            else:
+                pending.append(within)
+    groups = _layers(graph, shares) if part.kind is None else found.values()
+    return next(each for each in groups if each.span == part.span)
 
 
 def _layers(graph: Graph, shares: list[int]) -> list[_Group]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,14 +11,16 @@ from netdsl.bind import Given
 from netdsl.budgets import Work
 from netdsl.deadline import within_time
 from netdsl.diagnostics import Diagnostic, LimitFault, did_you_mean, too_many_errors
+from netdsl.elaborate import missing_parameters
 from netdsl.every_size import EverySize
 from netdsl.limits import LIMITS
-from netdsl.network import Network, complete_networks, has_errors, load_network
+from netdsl.network import Network, bases, complete_networks, has_errors, load_network
 from netdsl.preprocess import output_size
 from netdsl.program import ProgramFile
 from netdsl.proof import prove_network
 from netdsl.recipe import read_recipe
 from netdsl.recipe_layers import unknown_layers
+from netdsl.resolve import unresolved
 from netdsl.source import Span
 
 
@@ -58,28 +61,39 @@ def check_file(
 
 def _once(verdicts: list[Verdict]) -> Iterator[Verdict]:
     """The verdicts without what another network before has at the same place."""
-    sharing: dict[tuple[str, Span], list[str]] = {}
+    sharing: dict[tuple[str, Span], dict[str, str]] = {}
     for verdict in verdicts:
         for each in verdict.diagnostics:
-            names = sharing.setdefault((each.code, each.span), [])
-            if verdict.name not in names:
-                names.append(verdict.name)
+            messages = sharing.setdefault((each.code, each.span), {})
+            messages.setdefault(verdict.name, each.message)
     for verdict in verdicts:
         kept = []
         for each in verdict.diagnostics:
-            first, *others = sharing[each.code, each.span]
-            if first == verdict.name:
-                kept.append(_with_networks(each, others) if others else each)
+            messages = sharing[each.code, each.span]
+            if verdict.name == next(iter(messages)):
+                kept.append(each._replace(notes=(*each.notes, *_of_others(messages))))
         yield verdict._replace(diagnostics=tuple(kept))
 
 
-def _with_networks(diagnostic: Diagnostic, names: list[str]) -> Diagnostic:
+def _of_others(messages: dict[str, str]) -> Iterator[str]:
+    """Notes on the networks behind the first that have a mistake at the same place, by what is said
+    of each; it may be another mistake unless only sizes differ."""
+    alike: dict[str, list[str]] = {}
+    for name, message in messages.items():
+        alike.setdefault(_NUMBER.sub("", message), []).append(name)
+    (_, *same), *others = alike.values()
+    if same:
+        yield f"the same is wrong with {_listed(same)}"
+    for names in others[:_NETWORKS]:
+        yield f"with {_listed(names)}: {messages[names[0]]}"
+
+
+def _listed(names: list[str]) -> str:
     shown = ", ".join(f"`{name}`" for name in names[:_NETWORKS])
-    more = f" and {len(names) - _NETWORKS} more" if len(names) > _NETWORKS else ""
-    note = f"the same is wrong with {shown}{more}"
-    return diagnostic._replace(notes=(*diagnostic.notes, note))
+    return shown + (f" and {len(names) - _NETWORKS} more" if len(names) > _NETWORKS else "")
 
 
+_NUMBER = re.compile(r"\d[\d_,.]*")
 _NETWORKS = 4
 """How many networks are named that share a mistake."""
 
@@ -111,6 +125,46 @@ def check_templates(file: ProgramFile) -> tuple[Diagnostic, ...]:
         for statement in declaration.body.statements
         if isinstance(statement, syntax.Claim)
     )
+
+
+def unchecked_variants(file: ProgramFile) -> tuple[str, ...]:
+    """What to say of each variant that isn't checked, for it still needs arguments, and that no
+    other variant gives them to."""
+    variants = [each for each in file.networks.values() if isinstance(each, syntax.Variant)]
+    settled = {each.base for each in variants}.union(complete_networks(file))
+    notes = []
+    for variant in variants:
+        if variant.name not in settled:
+            missing = missing_parameters(file, variant.name)
+            shown = ", ".join(f"`{each}`" for each in missing)
+            have = "has" if len(missing) == 1 else "have"
+            notes.append(f"`{variant.name}` is only a template: {shown} {have} no value")
+    return tuple(notes)
+
+
+def check_names(
+    file: ProgramFile, told: tuple[Diagnostic, ...], wanted: str | None = None
+) -> tuple[Diagnostic, ...]:
+    """Names that mean nothing, with those in code that no network reaches.
+
+    Nothing is said of places that something is `told` of, nor of networks that were not checked,
+    the `wanted` one having been the only one.
+    """
+    if any(each.code in _ENDS for each in told):
+        return ()
+    places = {each.span for each in told}
+    checked = [*file.networks.values()] if wanted is None else [*bases(file, wanted)]
+    others = [each.span for each in file.networks.values() if each not in checked]
+    return tuple(
+        each
+        for each in unresolved(file)
+        if each.span not in places
+        and not any(other.start <= each.span.start < other.end for other in others)
+    )
+
+
+_ENDS = frozenset(("too-many-errors", "too-many-nodes", "too-many-steps", "too-much-time"))
+"""What ends a check early, so that what it did not come to is not told."""
 
 
 def check_network(

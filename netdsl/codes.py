@@ -117,6 +117,7 @@ RULES: dict[str, str] = {
     "unused-parameter": "a block or network does not use a parameter",
     "unused-block": "nothing calls a block",
     "unused-default": "a default is given for an operator that does not follow",
+    "in-means-input": "`in` behind layers of a network is its input, and seldom meant",
     # windows
     "unread-pixels": "windows are smaller than their step, and nothing else reads what they skip",
     "unread-border": "no window reaches the last rows or columns",

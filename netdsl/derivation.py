@@ -12,6 +12,7 @@ the value comes from the very same tree, so that what is shown and what it gives
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -22,6 +23,8 @@ Value: TypeAlias = "Size | float | None"
 
 Kind: TypeAlias = Literal["number", "sum", "product", "power", "floor", "ceil", "over", "max"]
 
+_THOUSANDS = re.compile(r"\b\d{4,}\b")
+_ROUNDED = re.compile(r"(floor|ceil)\(")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -122,6 +125,11 @@ def ceiling(top: Term, bottom: Term) -> Term:
     return Term("ceil", divide, (top, bottom))
 
 
+def even_share(top: Term, bottom: Term) -> Term:
+    """top / bottom, of which nothing is left over."""
+    return Term("over", ceiling(top, bottom).value, (top, bottom))
+
+
 def largest(left: Term, right: Term | int) -> Term:
     """max(left, right); without a value where that depends on the input's size."""
     other = term(right)
@@ -185,7 +193,8 @@ def shown(value: Value) -> str:
         return f"{value:,}".replace("-", "−")
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value).replace(" - ", " − ")
+    text = _THOUSANDS.sub(lambda number: f"{int(number[0]):,}", str(value))
+    return text.replace(" - ", " − ")
 
 
 def _sum(left: Term, right: Term, *, minus: bool) -> Term:
@@ -265,7 +274,7 @@ def _text(node: Term, named: bool) -> str:
         return text
     if node.kind == "product":
         grouped = any(part.kind == "product" for part in node.parts)
-        text = inner(node.parts[0], _PRODUCT)
+        text = inner(node.parts[0], _TIGHT if node.parts[0].kind == "over" else _PRODUCT)
         for before, part in zip(node.parts, node.parts[1:], strict=False):
             # K·(C/G)·F: without parentheses, what is divided would be left to the reader.
             shown_part = inner(part, _TIGHT if part.kind == "over" else _PRODUCT)
@@ -279,7 +288,9 @@ def _text(node: Term, named: bool) -> str:
         return inner(first, _TIGHT) + exponent
     if node.kind == "max":
         return f"max({_text(first, named)}, {_text(second, named)})"
-    divided = f"{inner(first, _PRODUCT)}/{inner(second, _TIGHT)}"
+    # (H/2)/S: of two divisions in a row, the first is in parentheses.
+    divides = first.kind in ("number", "over") and "/" in _outside_parentheses(_text(first, named))
+    divided = f"{inner(first, _TIGHT if divides else _PRODUCT)}/{inner(second, _TIGHT)}"
     if node.kind == "over":
         return divided
     return f"⌊{divided}⌋" if node.kind == "floor" else f"⌈{divided}⌉"
@@ -317,10 +328,21 @@ def latex_size(value: Value) -> str:
     """A value for LaTeX, with thousands set apart."""
     if isinstance(value, int):
         return f"{value:,}".replace(",", "{,}")
-    text = shown(value).replace("−", "-")
-    for word in ("floor", "ceil"):
-        text = text.replace(f"{word}(", rf"\operatorname{{{word}}}(")
-    return text
+    return _rounded_latex(shown(value).replace("−", "-").replace(",", "{,}"))
+
+
+def _rounded_latex(text: str) -> str:
+    """A size's formula with floor(…) and ceil(…) in brackets of their own."""
+    match = _ROUNDED.search(text)
+    if match is None:
+        return text
+    end, depth = match.end(), 1
+    while depth:
+        depth += {"(": 1, ")": -1}.get(text[end], 0)
+        end += 1
+    before, inner, after = text[: match.start()], text[match.end() : end - 1], text[end:]
+    side = match[1]
+    return rf"{before}\left\l{side} {_rounded_latex(inner)} \right\r{side}{_rounded_latex(after)}"
 
 
 def latex_symbol(symbol: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lark import Token
 
 from netdsl.diagnostics import Diagnostic, Edit, Fix, did_you_mean
-from netdsl.habits import Place, habit
+from netdsl.habits import habit
+from netdsl.place import Place
 from netdsl.source import Source, printable
 from netdsl.tokens import MEANT, foreign_sign
 
@@ -176,7 +177,7 @@ def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source:
     text = str(token)
     before = recent[1]
     foreign = foreign_sign(source.text, token.start_pos or 0)
-    if foreign and foreign not in accepted and token.type not in ("NAME", "STRING"):
+    if len(foreign) > 1 and foreign not in accepted and token.type not in ("NAME", "STRING"):
         return MEANT[foreign]
     if text in _WORDS and text not in accepted:
         return _WORDS[text]
@@ -194,8 +195,6 @@ def _help(token: Token, recent: tuple[Token, Token], accepted: set[str], source:
         return f"an argument is given by name as `{before} = …`"
     if text == "else" and "->" in accepted:
         return "`else` follows the `}` of its `if`"
-    if text == "(" and accepted == {"["}:
-        return "sizes stand in brackets: `[height, width, channels]`"
     if text == "=" and "==" in accepted:
         return COMPARES
     # The values of a recipe go on with `->`.
@@ -230,12 +229,13 @@ def _joined(token: Token, recent: tuple[Token, Token], accepted: set[str]) -> st
     text = str(token)
     before = recent[1]
     value = token.type in _VALUES or text in _VALUES
-    if value and accepted >= {",", ")"} or accepted >= {",", "]"}:
-        if before.type == "NAME" and recent[0] in (",", "(") and token.type != "NAME":
+    if value and "," in accepted and accepted & {")", "]"}:
+        named = recent[0] in (",", "(") or recent[0].type in _NUMBERS
+        if before.type == "NAME" and named and token.type != "NAME":
             return f"an argument is given by name as `{before} = {_shortened(token)}`"
         return _COMMA
-    if token.type == "STRING" and "," in accepted:
-        return _COMMA
+    if "," in accepted and (token.type == "STRING" or (before == ")" and "{" in accepted)):
+        return _COMMA  # Before the text of an assertion, or the next operator of a `default`.
     if "->" in accepted and token.type == "NAME":
         return "`->` joins layers"
     if value and "(" in accepted and before.type == "NAME":

@@ -19,12 +19,13 @@ from netdsl.expected import (
     ON_ONE_LINE,
     missing_comma,
 )
+from netdsl.habits_of_files import input_written_otherwise
 from netdsl.network import SHIPPED
 from netdsl.ops import OPERATORS, meant
 from netdsl.program import Library
 from netdsl.records import Record
 from netdsl.source import Span
-from netdsl.tokens import COMMENT, MEANT, QUOTES, WIDE, foreign_sign
+from netdsl.tokens import COMMENT, MANY_SIZES, MEANT, QUOTES, WIDE, foreign_sign
 
 Group: TypeAlias = "list[Fix]"
 """Candidates in the order to try them."""
@@ -45,6 +46,21 @@ ARGUMENT_SYNONYMS: dict[str, str] = {
     "use_bias": "bias",
 }
 """What other tools call our arguments."""
+
+
+_KNOWN_ELSEWHERE = frozenset(
+    (
+        *("weight", "weights", "celu", "crelu", "prelu", "rrelu", "selu", "swish", "mish"),
+        *("adan", "nadam", "radam", "bce", "mae", "nll", "node", "edge", "depth", "batch"),
+    )
+)
+"""Words of the field that mean something else than the name that is spelt nearly so."""
+
+_TRUTH = {
+    **dict.fromkeys(("none", "null", "nil", "no", "off"), "false"),
+    **dict.fromkeys(("yes", "on"), "true"),
+}
+"""What other tools write for true and false."""
 
 
 def candidates(diagnostic: Diagnostic, tree: syntax.File | None) -> list[Group]:
@@ -73,8 +89,9 @@ def _near(diagnostic: Diagnostic, help: NearNames) -> Iterator[Fix]:
     span = _word(diagnostic.span, help.word)
     if span is None:
         return
+    certain = help.certain and help.word.lower() not in _KNOWN_ELSEWHERE
     for position, name in enumerate(help.names):
-        yield Fix(f"write `{name}`", (Edit(span, name),), help.certain and position == 0)
+        yield Fix(f"write `{name}`", (Edit(span, name),), certain and position == 0)
 
 
 def _word(span: Span, word: str) -> Span | None:
@@ -90,6 +107,14 @@ def _word(span: Span, word: str) -> Span | None:
 
 def _layer(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     name = diagnostic.span.text
+    if name.lower() in ("activation", "act", "nonlinearity"):
+        behind = re.compile(r"""\(\s*["']?(\w+)["']?\s*\)""").match(
+            diagnostic.span.source.text, diagnostic.span.end
+        )
+        if behind is not None:
+            whole = diagnostic.span.source.span(diagnostic.span.start, behind.end())
+            layer = behind[1].lower()
+            yield Fix(f"write `{layer}`", (Edit(whole, layer),), layer in OPERATORS)
     other = meant(name)
     if other is not None:
         calls = (each for each in walk(tree) if isinstance(each, syntax.Call))
@@ -144,6 +169,12 @@ def _import_place(tree: syntax.File) -> Span:
     return tree.source.span(start, start)
 
 
+def _name(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
+    meant = _TRUTH.get(diagnostic.span.text.lower())
+    if meant is not None:
+        yield Fix(f"write `{meant}`", (Edit(diagnostic.span, meant),), True)
+
+
 def _argument(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     word = diagnostic.span.text.partition("=")[0].strip()
     span = _word(diagnostic.span, word) if word in ARGUMENT_SYNONYMS else None
@@ -158,25 +189,34 @@ def _sign(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     text = span.text
     if len(text) > 1 and QUOTES.get(text[0]) == text[-1] and '"' not in text:
         yield Fix('write `"`', (Edit(span, f'"{text[1:-1]}"'),), True)
+    if MANY_SIZES.fullmatch(text):
+        line = span.source.line_starts[span.line - 1]
+        start = span.source.text.rfind("input", line, span.start)
+        fix = input_written_otherwise(span.source, start).fix if start >= 0 else None
+        if fix is not None:
+            yield fix
     foreign = foreign_sign(span.source.text, span.start)
     meant = re.fullmatch(r"write `([^`]+)`.*", MEANT.get(foreign, ""))
     if meant is None or diagnostic.help != MEANT[foreign]:
         return
     if foreign in WIDE:
         # All of the line, as a keyboard made them: a bracket alone would close nothing.
-        line = span.source.line_starts[span.line - 1], span.source.line(span.line)
+        start = span.source.line_starts[span.line - 1]
         edits = tuple(
             Edit(span.source.span(at, at + 1), WIDE[sign])
-            for at, sign in enumerate(line[1], line[0])
+            for at, sign in enumerate(span.source.line(span.line), start)
             if sign in WIDE
         )
         yield Fix(f"write `{meant[1]}`", edits, True)
         return
-    end = span.start + len(foreign)
+    start, end = span.start, span.start + len(foreign)
+    if foreign == "×":  # A size has no blanks.
+        start = len(span.source.text[:start].rstrip(" "))
+        end += len(span.source.text[end:]) - len(span.source.text[end:].lstrip(" "))
     # A word needs a space before what follows it, as `!deep` does.
     glued = meant[1].isalpha() and len(meant[1]) > 1 and span.source.text[end : end + 1].isalnum()
     written = meant[1] + (" " if glued else "")
-    yield Fix(f"write `{meant[1]}`", (Edit(span.source.span(span.start, end), written),), True)
+    yield Fix(f"write `{meant[1]}`", (Edit(span.source.span(start, end), written),), True)
 
 
 def _token(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
@@ -218,10 +258,6 @@ def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
             yield Fix("put it there", (Edit(source.span(span.start, end), " "),), True)
     if help.startswith("a setting has no") and span.text in ("=", ":"):
         yield Fix(f"leave `{span.text}` out", (Edit(span, ""),), True)
-    sizes = re.compile(r"\(([^()\n]*)\)").match(source.text, span.start)
-    if sizes is not None and help.startswith("sizes stand in brackets"):
-        whole = source.span(span.start, sizes.end())
-        yield Fix("write brackets", (Edit(whole, f"[{sizes[1]}]"),), True)
 
 
 def _kind(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
@@ -364,5 +400,6 @@ _KNOWN = {
     "unknown-escape": _escape,
     "unknown-kind": _kind,
     "unknown-layer": _layer,
+    "unknown-name": _name,
     "unopened-bracket": _remove,
 }

@@ -18,8 +18,9 @@ from netdsl.cost import CostReport, LayerCost, cost
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.elaborate import elaborate, resolve_network
 from netdsl.evaluate import truth
-from netdsl.every_size import decide
+from netdsl.every_size import Exempt, decide
 from netdsl.exits import PROGRAM_HAS_ERRORS, Failure
+from netdsl.fuel import OpenComparison
 from netdsl.graph import Graph
 from netdsl.input_sizes import known_multiples
 from netdsl.open_parameters import Kept, Opened, open_parameters
@@ -29,6 +30,7 @@ from netdsl.scope import Scope, UnknownValue
 from netdsl.size_bounds import Region
 from netdsl.sizes import Expression, Size, Symbol, UnwieldySize, symbol, symbols
 from netdsl.sizes import evaluate as value_at
+from netdsl.source import Span
 from netdsl.tensor import TensorType
 from netdsl.terms import Factors, Formula, Term
 
@@ -68,11 +70,20 @@ class OpenNetwork(NamedTuple):
     """Every open size that a value in the network has; each has to be at least 1."""
     valid: Region
     """The open sizes for which the network is proved to work."""
+    exempt: tuple[Exempt, ...]
+    """Sizes of which the formulas say nothing, for the program takes another way there."""
+    comparisons: tuple[OpenComparison, ...]
+    """The comparisons of sizes that are false in general; where one is true, that way is taken."""
+    differs_at_default: bool
+    """Whether the program takes another way at the default sizes than the formulas."""
     parameters: dict[str, int]
     kept: tuple[Kept, ...]
 
     def at_default(self) -> dict[str, int] | None:
-        """The value of everything open; None where the program does not give all."""
+        """The value of everything open; None where the program does not give all, or the formulas
+        are not about it."""
+        if self.differs_at_default:
+            return None
         known = {name: value for name, value in self.defaults.items() if value is not None}
         return known | self.parameters if len(known) == len(self.defaults) else None
 
@@ -91,6 +102,26 @@ class OpenNetwork(NamedTuple):
         if any(values[name] not in held for name, held in self.valid.items()):
             return False
         return all(value_at(size, values) >= 1 for size in self.image_sizes)
+
+    def is_exempt(self, values: Mapping[str, int]) -> bool:
+        """Whether the program takes another way for these sizes than the formulas."""
+        return any(
+            all(value_at(left, values) == value_at(right, values) for left, right in each.pairs)
+            for each in self.comparisons
+        )
+
+    @property
+    def of_several_sizes(self) -> tuple[Span, ...]:
+        """The comparisons of which `exempt` has no region, for they are of several sizes at once,
+        such as `in.height == in.width`."""
+        known = {span for _, span in self.exempt}
+        return tuple(
+            each.span
+            for each in self.comparisons
+            if each.span not in known
+            and len({size.name for pair in each.pairs for side in pair for size in symbols(side)})
+            > 1
+        )
 
     def formulas(self) -> dict[str, Formula]:
         """The totals of the inference graph, by quantity."""
@@ -177,8 +208,29 @@ def open_network(
         _scope(file, arguments | given),
         tuple(dict.fromkeys(size for size in sizes if isinstance(size, Expression))),
         {} if verdict is None else verdict.valid,
+        () if verdict is None else verdict.exempt,
+        elaboration.open_comparisons,
+        closed is not None and _differs(report, closed, defaults, further.defaults),
         further.defaults,
         further.kept,
+    )
+
+
+def _differs(
+    report: CostReport,
+    closed: Graph,
+    defaults: Mapping[str, int | None],
+    parameters: Mapping[str, int],
+) -> bool:
+    """Whether a network with its default sizes costs something else than the formulas say."""
+    values = dict(parameters)
+    for name, value in defaults.items():
+        if value is None:
+            return False
+        values[name] = value
+    open_total, plain = report.total, cost(closed).total
+    return any(
+        value_at(getattr(open_total, each), values) != getattr(plain, each) for each in QUANTITIES
     )
 
 

@@ -148,7 +148,7 @@ def _summary(report: CostReport) -> list[str]:
     lines += [
         ("MACs", f"{both(total.macs)} multiply-accumulates per image"),
         ("FLOPs", f"{both(total.flops)} floating-point operations per image, 2 per MAC"),
-        ("depth", f"{total.depth} layers with a kernel"),
+        ("depth", f"{total.depth} {'layer' if total.depth == 1 else 'layers'} with a kernel"),
     ]
     if report.receptive_field is None:
         lines.append(("sees", "the whole image"))

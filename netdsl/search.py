@@ -74,6 +74,13 @@ class Search:
             self._bisect(*found)
             self._look_around(trials)
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether values that the network refuses ended the search before the bound changed."""
+        refused = any(isinstance(value, Refused) for value in self.known.values())
+        crosses = self.inside != self.outside
+        return refused and not (crosses and not self._refused((self.inside, self.outside)))
+
     def outcome(self, index: int) -> Outcome:
         if index not in self.known:
             self.known[index] = self.measure(index)

@@ -45,6 +45,10 @@ _TRIALS = 16
 _FORMULA_TRIALS = 400
 _FARTHEST_STEP = 64
 """How far apart the whole numbers that a network works with are looked for."""
+_MOST_DIVIDED = 10_000
+"""Up to which of its divisors are tried beside those near a number, where there are gaps."""
+_LISTED = 12
+"""How many of those a note lists."""
 
 
 class WrongQuestion(Failure):
@@ -301,7 +305,10 @@ def _solve_sizes(
     formula = formulas[bound.measure] if bound.measure in QUANTITIES else None
 
     def by_formula(index: int) -> Outcome:
-        sizes = others | {name: int(value) for name, value in values(index).items()}
+        chosen = values(index)
+        sizes = others | {name: int(value) for name, value in chosen.items()}
+        if opened.is_exempt(sizes):
+            return costed.trial(chosen).outcome
         if not opened.allows(sizes):
             return Refused("its input or a layer does not take this size")
         assert formula is not None
@@ -310,8 +317,10 @@ def _solve_sizes(
     start = max((base or 224) // stride, 1)
     high = LIMITS.dimension // stride
     if formula is not None:
-        proven = formula.rises()
-        search = Search(by_formula, bound, start, 1, high, _FORMULA_TRIALS if not proven else 0)
+        takes_other_ways = bool(opened.exempt or opened.of_several_sizes)
+        proven = formula.rises() and not takes_other_ways
+        trials = 0 if proven else _TRIALS if takes_other_ways else _FORMULA_TRIALS
+        search = Search(by_formula, bound, start, 1, high, trials)
         answer = _answer(
             costed, search, first, values, tuple(notes), by_formula=True, proven=proven
         )
@@ -344,23 +353,25 @@ def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -
     notes: tuple[str, ...] = ()
     if step is None and isinstance(current, int):
         units = _working_step(costed, name, current)
-        step = Step(units)
         if units > 1:
+            working = _working_values(costed, name, current)
+            if any((value - current) % units for value in working):
+                return _solve_among(costed, bound, name, working, current)
             notes = (
                 f"the network works with no {name} from {current - units + 1} to "
                 f"{current + units - 1} but {current}: these are steps of {units}",
             )
-    elif step is None:
-        step = Step(1, 3)
+        tried = Step(units)
+    else:
+        tried = Step(1, 3) if step is None else step
     # Whole numbers are counted from the present one, which may be part of what they have to fit.
     offset = current if whole else 0
-    size_of = step.value
 
     def values(index: int) -> dict[str, Number]:
-        return {name: offset + size_of(index, whole=whole)}
+        return {name: offset + tried.value(index, whole=whole)}
 
     reach = 1 << _DOUBLINGS
-    start = step.nearest(current - offset)
+    start = tried.nearest(current - offset)
     search = Search(
         lambda index: costed.trial(values(index)).outcome,
         bound,
@@ -369,7 +380,51 @@ def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -
         start + reach,
         _TRIALS,
     )
+    if step is None and isinstance(current, int) and not notes and search.is_cut_short:
+        working = _working_values(costed, name, current)
+        if working:
+            try:
+                return _solve_among(costed, bound, name, working, current)
+            except NoAnswer:
+                if search.inside == search.outside:
+                    raise
     return _answer(costed, search, name, values, notes, by_formula=False, proven=False)
+
+
+def _solve_among(
+    costed: _Costed, bound: Bound, name: str, working: list[int], current: int
+) -> Answer:
+    """Search among the only numbers that the network works with."""
+
+    def values(index: int) -> dict[str, Number]:
+        return {name: working[index]}
+
+    search = Search(
+        lambda index: costed.trial(values(index)).outcome,
+        bound,
+        working.index(current),
+        0,
+        len(working) - 1,
+        _TRIALS,
+    )
+    listed = ", ".join(map(str, working[:_LISTED])) + (", …" if len(working) > _LISTED else "")
+    notes = (f"the network works with some values of {name} only, such as {listed}",)
+    return _answer(costed, search, name, values, notes, by_formula=False, proven=False)
+
+
+def _working_values(costed: _Costed, name: str, current: int) -> list[int]:
+    """The numbers around the present one that the network works with, where there are gaps between
+    them, as between divisors of its channels; else none."""
+    near = range(current - _FARTHEST_STEP, current + _FARTHEST_STEP + 1)
+    divisors = (each for each in range(1, min(current, _MOST_DIVIDED) + 1) if current % each == 0)
+    tried = sorted({*near, *divisors, 2 * current, 4 * current})
+    working = [
+        value for value in tried if not isinstance(costed.trial({name: value}).outcome, Refused)
+    ]
+    if current not in working:
+        return []
+    within = tried[tried.index(working[0]) : tried.index(working[-1]) + 1]
+    return working if len(within) > len(working) else []
 
 
 def _working_step(costed: _Costed, name: str, current: int) -> int:

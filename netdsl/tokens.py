@@ -162,9 +162,10 @@ def _part_of_label(token: Token, source: Source) -> bool:
     return referred or text[start - 1 : start] == "." or text[end : end + 1] in (".", ":")
 
 
+MANY_SIZES = re.compile(r"\d+(\s*[xX]\s*\d+){2,}")
 _NUMBERS = frozenset(("INT", "FLOAT", "SCALE"))
 _PARTS = frozenset(("INT", "NAME"))
-_SPACED_SIZE = re.compile(r"(\d+)[ \t]*[xX][ \t]*(\d+)(?!\w)")
+_SPACED_SIZE = re.compile(r"\d+(?:[ \t]*[xX][ \t]*\d+)+(?!\w)")
 # An argument's name may follow a forgotten comma.
 _SPACED_NUMBER = re.compile(r"([\d_.]*\d)[ \t]+([A-Za-z]+)(?!\w|[ \t]*=[^=])")
 
@@ -175,12 +176,16 @@ def _spaced(number: Token, source: Source) -> tuple[Token, Diagnostic] | None:
     start = number.start_pos or 0
     found = _SPACED_SIZE.match(source.text, start)
     if found is not None:
-        kind, text, what = "SIZE", f"{found[1]}x{found[2]}", "size"
+        sizes = re.findall(r"\d+", found[0])
+        if len(sizes) > 2:
+            mistake = _bad_number(source.span(start, found.end()))
+            return Token(BAD, found[0], start, end_pos=found.end()), mistake
+        kind, text, what = "SIZE", "x".join(sizes), "size"
     else:
         found = _SPACED_NUMBER.match(source.text, start)
         letter = "" if found is None else _LETTERS.get(found[2].lower(), "")
-        # A small letter may be a name, as the kernel is often called `k`.
-        if found is None or not letter or found[2] in ("k", "m", "g", "b"):
+        # Small letters may be a name, as the kernel is often called `k`.
+        if found is None or not letter or found[2] in ("k", "m", "g", "b", "bn"):
             return None
         kind, text, what = number.type, f"{found[1]}{letter}", "number"
     span = source.span(start, found.end())
@@ -243,8 +248,8 @@ def _bad_number(span: Span) -> Diagnostic:
     if re.fullmatch(r"\d+X\d+", text):
         help = f"a size has a small `x`: `{text.lower()}`"
         fixes = (Fix(f"write `{text.lower()}`", (Edit(span, text.lower()),), True),)
-    elif re.fullmatch(r"\d+(x\d+){2,}", text):
-        help = f"the sizes of an input stand in brackets: `[{text.replace('x', ', ')}]`"
+    elif MANY_SIZES.fullmatch(text):
+        help = "a window has two sizes, `3x3`; those of an input stand in a list, `[32, 32, 3]`"
     elif number is not None and letter:
         written = f"{number[1]}{letter}"
         help = f"a number ends in K, M or G alone: `{written}`"

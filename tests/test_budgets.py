@@ -76,6 +76,23 @@ def test_a_block_none_of_whose_layers_has_half():
     )
 
 
+def test_what_is_underlined_is_counted_wherever_it_was_made():
+    """Two calls beside three in a loop, of one layer; and one of a block that is called in both."""
+    block = "block unit(f) { conv(f, 3x3, pad = 1, bias = false) }\n"
+    body = "unit(8) -> unit(8)\nrepeat 3 { unit(8) }\nassert params < 1"
+    layer, said = dominating(block + net(body, size="16, 16, 8"))
+    assert (layer, said) == (
+        "conv(f, 3x3, pad = 1, bias = false)",
+        "all of the 2,880: this layer, 5 times",
+    )
+    block = "block pair { conv(8, 1x1) -> conv(8, 1x1) }\nblock unit { relu\n pair }\n"
+    body = "conv(8, 1x1)\nunit -> unit\nrepeat 3 { unit }\nassert macs < 1"
+    assert dominating(block + net(body, size="1, 1, 8")) == (
+        "pair",
+        "91 % of the 704: this block, 5 times",
+    )
+
+
 def test_where_no_part_has_half_the_largest_layer_is_shown():
     body = "conv(4, 1x1) -> conv(4, 1x1, bias = false) -> conv(3, 1x1)\nassert params < 1"
     assert dominating(net(body)) == ("conv(4, 1x1)", "34 % of the 47: this layer")
@@ -119,7 +136,10 @@ def test_peaks_are_those_of_one_image_and_shown_where_they_are():
     assert file is not None
     assert load_network(file, "net", {}, batch=32)[1][0].notes == failure(text).notes
     heavy = net(body.format(5000, "peak_inference_bytes"))
-    assert dominating(heavy) == ("dense(5000)", "100 % of the 255 K: this layer")
+    assert dominating(heavy) == (
+        "dense(5000)",
+        "most of it is 1.0 MB of weights; 100 % of the 255 K weights: this layer",
+    )
     trained = failure(net(body.format(5000, "peak_training_bytes")))
     assert [label.span.text for label in trained.labels] == ["dense(5000)"]
     report = network_report(net(body.format(2, "peak_training_bytes").replace("<= 1", "> 1")))
@@ -355,6 +375,37 @@ def test_every_command_that_takes_a_network_fails_by_its_budgets(
     assert list(tmp_path.iterdir()) == [tmp_path / "t.net"]
     # Only `check` has tried the change on the whole file.
     assert ("unsafe fix" in shown) == (arguments == "check FILE")
+
+
+def test_cost_shows_its_table_where_a_budget_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    body = 'conv(8, 3x3)\nassert params < 1\nclaim paper "x" { macs == 1 }'
+    Path("a.net").write_text(net(body))
+    assert run(["cost", "a.net"]) == 1
+    shown = capsys.readouterr()
+    assert "parameters   224" in shown.out
+    assert "assertion-failed" in shown.err and "claim-differs" in shown.err
+    assert run(["cost", "a.net", "--format", "json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["params"] == 224
+    assert [each["code"] for each in report["diagnostics"]] == ["assertion-failed", "claim-differs"]
+    Path("a.net").write_text(net("conv(8, 99x99)\nassert params < 1"))
+    assert run(["cost", "a.net"]) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_cost_says_that_the_time_for_changes_is_over(tmp_path, monkeypatch, capsys):
+    """Of 4,000 layers, a second network is more than is tried."""
+    monkeypatch.chdir(tmp_path)
+    body = "repeat 2000 { conv(width, 1x1) -> relu }\nassert params < 500"
+    Path("a.net").write_text(net(body, "width = 8"))
+    assert run(["cost", "a.net"]) == 1
+    assert "the time for finding a change that mends the assertion is over" in (
+        capsys.readouterr().err
+    )
+    Path("a.net").write_text(net(body.replace("2000", "4").replace("500", "1"), "width = 8"))
+    assert run(["cost", "a.net"]) == 1
+    assert "the time for" not in capsys.readouterr().err
 
 
 def test_formats_carry_the_place_the_sides_and_the_change(tmp_path, monkeypatch, capsys):

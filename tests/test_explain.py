@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from test_ops import MERGES, SINGLE, entering, images, named, operators, shapes
 
 from netdsl import load
-from netdsl.derivation import AXES, Term, ceiling, largest, term
+from netdsl.derivation import AXES, Term, ceiling, even_share, largest, latex_size, term
 from netdsl.derivation import named as number
+from netdsl.derivation import shown as in_full
 from netdsl.main import run
-from netdsl.ops import Conv
+from netdsl.ops import AveragePool, Conv
 from netdsl.ops.base import OpError
 from netdsl.sizes import symbol
 from netdsl.source import Source
@@ -170,6 +171,8 @@ H, K, S, P = number("H", 32), number("K", 5), number("S", 2), number("P", 0)
         (H / S, "H/S", "32/2", 16),
         (term(3) - H, "3 − H", "3 − 32", -29),
         (number("C", 1024) * 2, "C·2", "1,024·2", 2048),
+        (even_share(H, S) * (H / S), "(H/S)·(H/S)", "(32/2)·(32/2)", 256),
+        (ceiling(H / S, S), "⌈(H/S)/S⌉", "⌈(32/2)/2⌉", 8),
     ],
 )
 def test_formulas_read_as_on_a_board(formula: Term, symbols, numbers, value):
@@ -268,6 +271,42 @@ def test_what_a_lesson_says(explain, arguments, texts):
     assert code == 0
     for text in texts:
         assert " ".join(text.split()) in words
+
+
+def test_what_is_said_of_windows_that_are_not_square():
+    text = """
+    network net { input image[24, 24, 4]
+      conv(8, 1x1, stride = 1x2) -> conv(8, 1x1, groups = 2, stride = 3x2) -> maxpool(3x2)
+      depthwise(1x1, multiplier = 2) -> conv_transpose(8, 4x4, stride = 2, pad = 1)
+      upsample(2) -> space_to_depth(2) -> adaptiveavgpool(2) -> flatten -> reshape([128]) }
+    """
+    entries = of_network(load(Source("net.net", text)).report).entries
+    said = {entry.path: [(step.note, step.formula) for step in entry.steps] for entry in entries}
+    notes = {path: " ".join(note for note, _ in steps) for path, steps in said.items()}
+    formulas = {
+        path: " ".join(formula.symbols() for _, formula in steps if formula is not None)
+        for path, steps in said.items()
+    }
+    assert "one pixel in every second column: each filter" in notes["conv1"]
+    assert "in every third row and second column" in notes["conv2"]
+    assert "a weighted sum of its group's channels of that pixel" in notes["conv2"]
+    assert "K_h·K_w − 1 comparisons" in notes["maxpool"]
+    assert "+ C·M: a bias for each filter" in notes["depthwise"]
+    assert "R + (⌈K/S⌉ − 1)·J" in formulas["conv_transpose"]
+    assert "max(⌊J/S⌋, 1)" in formulas["upsample"]
+    assert "H/S" in formulas["space_to_depth"] and "⌈" not in formulas["space_to_depth"]
+    for path in ("adaptiveavgpool", "flatten", "reshape"):
+        assert "sees the whole image" not in notes[path]
+
+
+def test_open_sizes_in_numbers():
+    """Thousands are set apart, and LaTeX has one kind of brackets for what is rounded."""
+    size = symbol("H")
+    assert in_full(1224 * size) == "1,224 H"
+    assert latex_size(2000 * (size // 3) + size) == (r"H + 2{,}000 \left\lfloor H/3 \right\rfloor")
+    step = AveragePool(3, pad="same").derivation
+    x = TensorType((symbol("H"), symbol("W"), 3))
+    assert all("zeros" not in each.note for each in step(x, x))
 
 
 def test_what_a_loop_repeats_is_told_once(explain):

@@ -215,6 +215,36 @@ def test_sizes_without_a_default_have_no_value_to_show():
     assert formulas_json(opened)["macs"]["at_default"] is None
 
 
+def test_formulas_are_not_shown_for_sizes_where_the_program_takes_another_way():
+    """Even heights, 64 among them, take the other convolution; odd ones are as the formula says."""
+    file = written("if in.height % 2 == 0 { conv(8, 3x3) } else { conv(9, 3x3) }")
+    opened = open_network(file, "net", {})
+    shown = formulas_text(opened, layers=False, compact=False)
+    assert shown.startswith(
+        "net for any H, W where H and W are at least 3, but not where H is even"
+    )
+    assert " = " not in shown.partition("\n\n")[2].partition("\n\n")[0]
+    assert "these formulas are not for H = 64, W = 64, its sizes by default" in shown
+    json = formulas_json(opened)
+    assert json["params"]["at_default"] is None
+    assert json["not_looked_at"] == [{"H": "H % 2 == 0"}]
+    for size in range(3, 20):
+        graph = elaborate(file, "net", {"H": setting_of("H", size)}).graph
+        value = opened.formulas()["params"].at({"H": size, "W": 64})
+        assert (value == cost(graph).total.params) != opened.is_exempt({"H": size, "W": 64})
+    text = file.tree.source.text.replace("64, 3]", "64, 3] where H % 2 == 0")
+    opened = open_network(program(Source("t.net", text)), "net", {})
+    assert opened.at_default() == {"H": 64, "W": 64}
+
+
+def test_a_comparison_of_several_sizes_is_said():
+    """Of two sizes at once, which by default are in the relation that they seldom are in."""
+    file = written("if in.height == in.width { conv(8, 3x3) } else { conv(9, 3x3) }")
+    shown = formulas_text(open_network(file, "net", {}), layers=False, compact=True)
+    assert "`in.height == in.width` decides otherwise for some sizes" in shown
+    assert "these formulas are not for H = 64, W = 64" in shown
+
+
 def test_json_has_the_terms():
     macs = formulas_json(opened_shipped("resnet50"))["macs"]
     assert macs["terms"][0] == {

@@ -139,6 +139,22 @@ FINE = {
     "a dropout that may have another rate": network(
         "conv(8, 3x3) -> dropout(rate)", head="network net(rate = 0)"
     ),
+    "a pool before a global one, in an image of open size": (
+        "network net {\n  input image[H, W, 3] default [32, 32, 3]\n"
+        "  avgpool(2x2) -> globalavgpool\n}\n"
+        "network other(size = 32) {\n  input image[size, size, 3]\n"
+        "  avgpool(2x2) -> globalavgpool\n}\n"
+    ),
+    "a pool whose window is a parameter": (
+        "block stage(pool = 1) { maxpool(pool) -> conv(8, 1x1) }\n"
+        + network("stage", "avgpool(pool) -> globalavgpool", head="network net(pool = 1x1)")
+    ),
+    "activations that are parameters": (
+        "block unit(act: block = relu) { conv(8, 1x1) -> act -> relu6 }\n"
+        "block rectifier { relu }\n"
+        "block other(act: block = rectifier) { conv(8, 1x1) -> relu6 -> act }\n"
+        "block pair(part: block = unit) { part -> relu }\n" + network("unit", "other", "pair")
+    ),
     "an activation behind the sum": network(
         "residual { conv(3, 3x3, pad = 1) -> relu -> conv(3, 3x3, pad = 1) }", "relu"
     ),
@@ -185,6 +201,14 @@ FINE = {
     ),
     "rules in a text": network('assert true, "# lint: allow nothing"', "conv(8, 3x3)"),
     "rules in a comment on comments": network("conv(8, 3x3)  # such as `# lint: allow nothing`"),
+    "what enters braces, and the input at its first layers": network(
+        "conv(in.channels, 1x1)",
+        "residual { relu -> conv(in.channels, 1x1) }",
+        "concat { | conv(in.channels, 1x1) | relu -> conv(in.channels, 1x1) }",
+        "x: relu",
+        "from image -> conv(in.channels, 1x1) -> concat(x)",
+    ),
+    "a comment on linting": network("# lint target", "conv(8, 3x3)"),
     "a word that begins like ours": network("conv(8, 3x3)  # linting: none"),
 }
 
@@ -192,6 +216,23 @@ FINE = {
 @pytest.mark.parametrize("text", FINE.values(), ids=FINE.keys())
 def test_what_is_right_is_not_found(text: str) -> None:
     assert rules_of(text) == []
+
+
+def test_unread_pixels_are_those_that_taps_leave_out() -> None:
+    """Against taps laid one by one, in the middle of an image that they go over."""
+    for kernel in range(1, 5):
+        for stride in range(1, 5):
+            for dilation in range(1, 5):
+                for pad in ("0", "1", "same"):
+                    text = (
+                        "network net {\n  input image[40, 40, 3]\n  conv(8, "
+                        f"{kernel}x1, {stride}x1, {pad if pad == 'same' else pad + 'x0'}, "
+                        f"{dilation}x1) -> relu\n}}\n"
+                    )
+                    starts = range(-40, 80, stride)
+                    read = {start + dilation * tap for start in starts for tap in range(kernel)}
+                    missed = not set(range(40)) <= read
+                    assert ("unread-pixels" in rules_of(text)) == missed, text
 
 
 def test_unread_rows_are_those_that_windows_leave_out() -> None:
@@ -330,6 +371,51 @@ def test_each_rule_fixes_what_it_says() -> None:
 def test_what_a_fix_writes(before: str, after: str) -> None:
     repaired = repair(Source("a.net", network(before)), found, unsafe=True)
     assert repaired.source.text == network(after)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (
+            "block unit(plain = true) { conv(8, 1x1) -> relu; if not plain { tanh }; relu }\n"
+            + network("unit"),
+            "repeated-activation",
+        ),
+        (
+            network("relu", "repeat count { relu6 }", "relu", head="network net(count = 0)"),
+            "repeated-activation",
+        ),
+        ("block end { avgpool(2x2) -> globalavgpool }\n" + network("end"), "no-effect"),
+        (
+            network("conv(8, 3x3, pad = pad) -> avgpool(2x2)", "globalavgpool").replace(
+                "net {", "net(pad = 1) {"
+            ),
+            "no-effect",
+        ),
+        (
+            network("avgpool(3x3, 1, pad)", head="network net(pad = 1)"),
+            "padding-in-mean",
+        ),
+    ],
+)
+def test_what_arguments_can_change_is_not_fixed(text: str, rule: str) -> None:
+    assert [(each.code, each.fixes) for each in found(Source("a.net", text))] == [(rule, ())]
+
+
+def test_activations_that_change_nothing() -> None:
+    """The second one's removal is fixed just where it changes none."""
+    names = ["relu", "relu6", "leaky_relu", "elu", "hard_sigmoid", "sigmoid", "tanh", "gelu"]
+    nothing = {
+        (first, second)
+        for first in names
+        for second in names
+        if any(each.fixes for each in found(Source("a.net", network(f"{first} -> {second}"))))
+    }
+    rectifiers = {"relu", "leaky_relu", "elu"}
+    bounded = {"relu6", "hard_sigmoid", "sigmoid"}
+    assert nothing == {(first, second) for first in bounded | {"relu"} for second in rectifiers} | {
+        (first, "relu6") for first in bounded
+    }
 
 
 # ---------------------------------------------------------------- what is meant

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netdsl.answers import answer_text
 from netdsl.formulas import NoFormula, open_network
 from netdsl.main import run
 from netdsl.network import load_file, load_network, setting_of
@@ -63,6 +64,10 @@ network strided(step = 4) {
 network grouped(filters = 32) {
   input image[32, 32, 8]
   conv(filters, 3x3, groups = 8, pad = 1)
+}
+network divided(groups = 3) {
+  input image[8, 8, 12]
+  conv(24, 3x3, pad = 1, groups = groups)
 }
 network wavy(k = 4) {
   input image[32, 32, 3]
@@ -149,6 +154,18 @@ def test_an_assertion_that_formulas_know_nothing_of_is_kept():
     assert "is false" in found.beyond.outcome.reason
 
 
+def test_sizes_where_the_program_takes_another_way_are_costed():
+    """Even heights have a pool, and so far less to do than odd ones, which the formula is for."""
+    text = (
+        "network net {\n  input image[H, W, 3] default [72, 72, 3]\n"
+        "  if in.height % 2 == 0 { maxpool(2x2) -> conv(8, 3x3) } else { conv(9, 9x9) }\n}\n"
+    )
+    file, _ = load_file(Source("t.net", text))
+    answer = solve(file, "net", {}, read_bound("macs <= 1M", file), ("H",))
+    assert answer.best.outcome <= 1_000_000 < answer.beyond.outcome
+    assert not answer.proven
+
+
 def test_a_size_is_never_too_small_for_the_layers():
     """(H - 6) (W - 6) would be positive again for the smallest images."""
     found = answer("valid", "macs >= 1", "H")
@@ -199,6 +216,38 @@ def test_numbers_that_the_network_refuses_are_passed_over():
     assert found.best.values == {"filters": 104}  # 9 · 104 · 1024 = 958,464
     assert found.beyond.values == {"filters": 112}
     assert "steps of 8" in found.notes[0]
+
+
+def test_values_with_gaps_between_them_are_all_tried():
+    """The divisors of 12, counted down to and up from the present one."""
+    expected = {n: measured("divided", "params", groups=n) for n in range(1, 14)}
+    assert [n for n, params in expected.items() if params is not None] == [1, 2, 3, 4, 6, 12]
+    for groups in (1, 3, 12):
+        for n, next_one in ((4, 3), (6, 4), (12, 6)):
+            found = answer("divided", f"params <= {expected[n]}", "groups", groups=groups)
+            assert found.best.values == {"groups": n}
+            assert found.beyond.values == {"groups": next_one}
+    shown = answer_text("divided", answer("divided", f"params <= {expected[6]}", "groups"))
+    assert "the network works with some values of groups only, such as 1, 2, 3, 4, 6, 12" in shown
+    with pytest.raises(NoAnswer, match="no `groups` that was tried"):
+        answer("divided", f"params < {expected[12]}", "groups")
+
+
+def test_a_present_value_that_is_refused_among_gaps_is_no_place_to_begin():
+    with pytest.raises(NoAnswer, match="no `groups`"):
+        answer("divided", "params <= 100", "groups", groups=5)
+    found = answer("divided", "params <= 1000", "groups", groups=8)
+    assert found.best.outcome <= 1000
+
+
+def test_a_next_value_that_is_refused_has_its_reason_last():
+    body = "  input image[9, 9, 3]\n  depthwise(3x3, multiplier = times)\n"
+    text = f"network net(times = 2) {{\n{body}}}\n"
+    file, _ = load_file(Source("t.net", text))
+    shown = answer_text("net", solve(file, "net", {}, read_bound("params > 1", file), ("times",)))
+    first, second = shown.splitlines()[2:4]
+    assert first == "  times = 1  params 30   meets it"
+    assert second.startswith("  times = 0  no network  `multiplier` of `depthwise` must be")
 
 
 def test_a_measure_that_turns_back_is_told():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from netdsl.check import check_file, check_recipes, check_templates
+from netdsl.check import check_file, check_names, check_recipes, check_templates
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.emit import emit
 from netdsl.fixes import propose
@@ -86,7 +86,8 @@ def _diagnose(source: Source, command: str, texts: dict[str, str]) -> tuple[Diag
         for tree in file.recipes:
             recipe, _ = read_recipe(tree, file.scope)
             diagnostics += () if recipe is None else recipe.unsupported
-    return diagnostics + check_templates(file) + check_recipes(file)
+    diagnostics += check_templates(file) + check_recipes(file)
+    return diagnostics + check_names(file, diagnostics)
 
 
 def diagnose_file(path: Path) -> tuple[Diagnostic, ...]:

@@ -9,7 +9,14 @@ import click
 
 from netdsl import size_report
 from netdsl.budgets import Work
-from netdsl.check import check_file, check_network, check_recipes, check_templates
+from netdsl.check import (
+    check_file,
+    check_names,
+    check_network,
+    check_recipes,
+    check_templates,
+    unchecked_variants,
+)
 from netdsl.codes import CODES
 from netdsl.commands import findings, options
 from netdsl.commands.console import Console, exit_code
@@ -52,7 +59,7 @@ class _Checked(NamedTuple):
     networks: tuple[dict[str, object], ...] = ()
     tables: tuple[str, ...] = ()
     """For each network, what is known of its sizes, where that is asked for."""
-    note: str = ""
+    notes: tuple[str, ...] = ()
     all_tried: bool = True
     """Whether there was time to try every fix."""
 
@@ -97,8 +104,8 @@ def command(
                 console.message(f"note: {program.note}")
             with within_time(program.source.span(0, 0)):
                 checked = _check(program.source, program.network, settings, Work(), sizes=sizes)
-                if checked.note:
-                    console.message(checked.note)
+                for note in checked.notes:
+                    console.message(f"note: {note}")
                 if (fix or diff) and checked.diagnostics:
                     repaired, applied = _repair(
                         program, checked, settings, unsafe_fixes, diff, console
@@ -180,8 +187,11 @@ def _check(
             }
         )
     diagnostics += check_templates(file) + check_recipes(file)
-    note = "" if verdicts else f"note: {file.source.name} has no network to check"
-    return _Checked(diagnostics, tuple(networks), tuple(tables), note)
+    diagnostics += check_names(file, diagnostics, wanted)
+    notes = unchecked_variants(file) if wanted is None else ()
+    if not verdicts:
+        notes = (f"{file.source.name} has no network to check", *notes)
+    return _Checked(diagnostics, tuple(networks), tuple(tables), notes)
 
 
 def _sizes(

@@ -6,10 +6,17 @@ import click
 
 from netdsl.budgets import Work
 from netdsl.commands import options
-from netdsl.commands.console import Console
-from netdsl.commands.loading import choose, load, show
+from netdsl.commands.console import Console, diagnostics_json, exit_code
+from netdsl.commands.loading import choose, show
+from netdsl.cost import cost
+from netdsl.diagnostics import Diagnostic
+from netdsl.elaborate import elaborate
+from netdsl.graph import Graph
 from netdsl.network import load_network
 from netdsl.report import as_json, table
+
+_JUDGEMENTS = {"assertion-failed", "claim-differs"}
+"""The errors of networks that work and have costs all the same."""
 
 _EXAMPLES = """\b
 Examples:
@@ -80,12 +87,25 @@ def command(
         return _solve(target, settings, bound, names, step, batch, console, json=json)
     if symbolic:
         return _formulas(target, settings, names, layers, compact, console, json=json)
-    network = load(target, settings, console, json=json, batch=batch)
+    file, name, given = choose(target, settings, console, json=json)
+    work = Work()
+    network, diagnostics = load_network(file, name, given, batch=batch, work=work)
+    failed = {each.code for each in diagnostics if each.severity == "error"}
+    report = None if network is None else network.report
+    if report is None and failed <= _JUDGEMENTS:
+        # Just where a budget is exceeded, the table says by what.
+        graph = elaborate(file, name, given).graph
+        report = None if graph is None else cost(graph, batch)
+    if report is None:
+        return show(diagnostics, console, json=json)
     if json:
-        console.json(as_json(network.report))
-    else:
-        console.data(table(network.report, all_layers=layers, width=console.width).rstrip("\n"))
-    return 0
+        found = {"diagnostics": diagnostics_json(diagnostics)} if failed else {}
+        console.json(as_json(report) | found)
+        return exit_code(diagnostics)
+    console.data(table(report, all_layers=layers, width=console.width).rstrip("\n"))
+    code = show(diagnostics, console, json=False)
+    _tell_of_spent_work(work, report.graph, diagnostics, console)
+    return code
 
 
 def _check_options(
@@ -131,8 +151,22 @@ def _formulas(
     else:
         console.data(formulas_text(opened, layers=layers, compact=compact))
     # Budgets and claims are about the sizes that the network has by default.
-    _, diagnostics = load_network(file, name, given, work=Work())
-    return show(diagnostics, console, json=False)
+    work = Work()
+    _, diagnostics = load_network(file, name, given, work=work)
+    code = show(diagnostics, console, json=False)
+    _tell_of_spent_work(work, opened.report.graph, diagnostics, console)
+    return code
+
+
+def _tell_of_spent_work(
+    work: Work, graph: Graph, diagnostics: tuple[Diagnostic, ...], console: Console
+) -> None:
+    """Say where the time was over in which changes are looked for that mend assertions."""
+    unmended = any(each.code == "assertion-failed" and not each.help for each in diagnostics)
+    if unmended and work.is_spent(len(graph.nodes)):
+        console.message(
+            "note: the time for finding a change that mends the assertion is over; there may be one"
+        )
 
 
 def _listed(names: str) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from netdsl import syntax
 from netdsl.bind import Given, assign, missing_argument
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, did_you_mean
 from netdsl.elaborate.builder import Check, Condition, OpenRegion, Place, check_label
-from netdsl.elaborate.calls import Calls, labelled_elsewhere, parameter_names, show_argument
+from netdsl.elaborate.calls import Calls, parameter_names
+from netdsl.elaborate.mistakes import labelled_elsewhere, show_argument
 from netdsl.evaluate import evaluate, is_template, match_pattern, path_parts, truth
 from netdsl.fuel import PASS
 from netdsl.graph import Node, Origin, Output, PassNumber

@@ -18,7 +18,7 @@ from netdsl.lint.rule import finding
 from netdsl.parse import parse, tokenize
 from netdsl.source import Source, Span
 
-_MARK = re.compile(r"#[ \t]*lint\b[ \t]*:?[ \t]*(?P<rest>[^\n]*)", re.IGNORECASE)
+_MARK = re.compile(r"#[ \t]*lint[ \t]*:[ \t]*(?P<rest>[^\n]*)", re.IGNORECASE)
 _FORM = re.compile(
     r"(?P<word>allow|allow-file)\b[ \t]+(?P<rules>[\w-]+(?:[ \t]*,[ \t]*[\w-]+)*)"
     r"[ \t]*(?P<mark>—|–|--|-|:)?[ \t]*(?P<reason>.*)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 from netdsl.diagnostics import Fix, Label
@@ -34,17 +35,17 @@ class _Sliding(NamedTuple):
 def unread_pixels(layers: Layers) -> Iterator[Found]:
     """Images of which no layer reads every pixel, for their windows are smaller than their step."""
     for node, readers in _slid_over(layers):
-        first = readers[0][1]
-        aligned = all(
-            (each.stride, each.dilation, _before(each)) == (first.stride, (1, 1), _before(first))
-            for _, each in readers
-        )
-        read = [max(each.kernel[axis] for _, each in readers) for axis in (0, 1)]
-        if not aligned or all(read[axis] >= first.stride[axis] for axis in (0, 1)):
-            continue
-        of = first.stride.height * first.stride.width
-        seen = min(read[0], first.stride.height) * min(read[1], first.stride.width)
         reader, slide = readers[0]
+        if any(each.stride != slide.stride for _, each in readers):
+            continue
+        of = slide.stride.height * slide.stride.width
+        read = [_read(each, node.type) for _, each in readers]
+        most = max(read, key=len)
+        # Where each reads pixels that the others don't, no one of them is to blame.
+        if len(most) == of or any(each - most for each in read):
+            continue
+        apart = f" taps, {_step(slide.dilation)} apart," if slide.dilation != (1, 1) else ""
+        smaller = any(slide.kernel[axis] < slide.stride[axis] for axis in (0, 1))
         others = tuple(
             Label(other.origin.span, "this reads the same pixels")
             for other, _ in readers[1:]
@@ -53,10 +54,14 @@ def unread_pixels(layers: Layers) -> Iterator[Found]:
         yield at(
             reader,
             "unread-pixels",
-            f"windows of {slide.kernel} in steps of {_step(slide.stride)} read {seen} of every "
-            f"{of} pixels, and nothing else reads the others of these {_size(node.type)}",
+            f"windows of {slide.kernel}{apart} in steps of {_step(slide.stride)} read "
+            f"{len(most)} of every {of} pixels, and nothing else reads the others of these "
+            f"{_size(node.type)}",
             labels=others,
-            help="stride where the window is as large as the step, or pool before it",
+            help="stride where the window is as large as the step, or pool before it"
+            if smaller
+            else "stride in a layer without a dilation; a dilation and a step that have no common "
+            "divisor read all pixels too",
         )
 
 
@@ -186,8 +191,18 @@ def _padding(slide: _Sliding) -> tuple[tuple[int, int], tuple[int, int]]:
     return slide.pad
 
 
-def _before(slide: _Sliding) -> tuple[int, int] | str:
-    return slide.pad if isinstance(slide.pad, str) else (slide.pad[0][0], slide.pad[1][0])
+def _read(slide: _Sliding, x: TensorType) -> set[tuple[int, int]]:
+    """Which rows and columns of each step the taps of the windows are on."""
+    rows, columns = (_read_along(slide, x, axis) for axis in (0, 1))
+    return set(product(rows, columns))
+
+
+def _read_along(slide: _Sliding, x: TensorType, axis: int) -> set[int]:
+    step = slide.stride[axis]
+    padding = _same(slide, x, axis) or 0
+    before = padding // 2 if isinstance(slide.pad, str) else slide.pad[axis][0]
+    taps = range(min(slide.kernel[axis], step))  # Those after them are on the same rows.
+    return {(slide.dilation[axis] * tap - before) % step for tap in taps}
 
 
 def _unread(slide: _Sliding, x: TensorType, axis: int) -> int:

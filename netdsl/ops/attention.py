@@ -9,7 +9,7 @@ from math import log2
 from typing import ClassVar
 
 from netdsl.code import Call, Emission, Fragment, Input, Module, Rngs, Usual, call
-from netdsl.derivation import Step, Term, ceiling, named, remark
+from netdsl.derivation import Step, Term, ceiling, even_share, named, remark
 from netdsl.kinds import Choice, Integer, StepKind, WindowKind
 from netdsl.ops.base import Op, OpError, Requirement, equal_parts, whole
 from netdsl.ops.initializers import INITIALIZER, initializer_keyword
@@ -165,7 +165,7 @@ class _WindowAttention(_Attention):
     ) -> tuple[Step, ...]:
         """The steps of a window's attention, with `weights` and `macs` beside the projections'."""
         rows, columns = (
-            ceiling(named(letter, x.shape[axis]), named("M", self.window[axis]))
+            self.divided(named(letter, x.shape[axis]), named("M", self.window[axis]))
             for axis, letter in enumerate("HW")
         )
         tokens = named("M", self.window.height) * named("M", self.window.width)
@@ -175,6 +175,10 @@ class _WindowAttention(_Attention):
             *self.projecting(x.channels, weights),
             *self.meeting(x.channels, named("T", self.pixels), named("n", self.windows(x)), macs),
         )
+
+    def divided(self, size: Term, window: Term) -> Term:
+        """How many windows there are along a side."""
+        return ceiling(size, window)
 
     def ways_count(self) -> Term:
         """The ways between a window's pixels: (2M − 1)·(2M − 1)."""
@@ -389,6 +393,9 @@ class _Partition(_WindowAttention):
         table = self.ways_count() * named("h", self.heads)
         note = "the last weights: a bias for each way between two pixels and each of h heads"
         return *self.in_windows(output, table), remark(note)
+
+    def divided(self, size: Term, window: Term) -> Term:
+        return even_share(size, window)
 
     def emit(self, *inputs: TensorType) -> Emission:
         return self.emission(

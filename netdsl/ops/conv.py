@@ -11,6 +11,7 @@ from netdsl.ops.windows import (
     NO_PADDING,
     emit_padding,
     emit_window,
+    every_place,
     kernel_taps,
     pixel_count,
     require_image,
@@ -43,7 +44,7 @@ class _Sliding(Op):
         kernels = product(taps, *(filters.parts or (filters,)))
         if not self.bias:
             return Step("weights", kernels, "no bias"), Step("macs", kernels * places)
-        note = "+ F: a bias for each filter"
+        note = f"+ {filters.symbols()}: a bias for each filter"
         return Step("weights", kernels + filters, note), Step("macs", kernels * places)
 
     def require_divisor(self, groups: Size, count: Size, what: str) -> None:
@@ -143,13 +144,14 @@ class Conv(_Sliding):
             change = f"shrinks the depth from {channels} to {self.filters} channels"
         else:
             change = f"grows the depth from {channels} to {self.filters} channels"
-        place = "alone" if self.stride == Window(1, 1) else f"at every {self.stride[0]}th place"
-        if self.stride == Window(2, 2):
-            place = "in every second row and column"
+        place = "alone" if self.stride == Window(1, 1) else f"in {every_place(self.stride)}"
+        whose = (
+            "that pixel's channels" if self.groups == 1 else "its group's channels of that pixel"
+        )
         return [
             remark(
-                f"a 1×1 window sees one pixel {place}: each filter is a weighted sum of that "
-                f"pixel's channels, so it {change}"
+                f"a 1×1 window sees one pixel {place}: each filter is a weighted sum of {whose}, "
+                f"so it {change}"
             )
         ]
 

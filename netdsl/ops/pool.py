@@ -105,7 +105,8 @@ class MaxPool(_Pool):
 
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         comparisons = kernel_taps(self.kernel) - 1
-        return self.pooling(output, inputs[0], comparisons, "K·K − 1 comparisons for each output")
+        note = f"{comparisons.symbols()} comparisons for each output"
+        return self.pooling(output, inputs[0], comparisons, note)
 
     def emit(self, *inputs: TensorType) -> Emission:
         padding = emit_pool_padding(self.pad)
@@ -132,8 +133,9 @@ class AveragePool(_Pool):
         return Cost(flops=output.elements * (self.kernel.height * self.kernel.width))
 
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
-        note = "K·K − 1 additions and a division for each output"
-        return self.pooling(output, inputs[0], kernel_taps(self.kernel), note)
+        taps = kernel_taps(self.kernel)
+        note = f"{(taps - 1).symbols()} additions and a division for each output"
+        return self.pooling(output, inputs[0], taps, note)
 
     def emit(self, *inputs: TensorType) -> Emission:
         (x,) = inputs

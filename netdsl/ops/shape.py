@@ -5,7 +5,17 @@ from __future__ import annotations
 from math import prod
 
 from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, Usual, call
-from netdsl.derivation import AXES, Step, ceiling, named, product, remark, term, values_count
+from netdsl.derivation import (
+    AXES,
+    Step,
+    ceiling,
+    even_share,
+    named,
+    product,
+    remark,
+    term,
+    values_count,
+)
 from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, WindowKind
 from netdsl.ops.base import Op, OpError, Requirement, equal_parts, whole
 from netdsl.ops.windows import require_image, require_multiple, tiling
@@ -204,9 +214,11 @@ class SpaceToDepth(_Moving):
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         (x,) = inputs
         sides = tuple(named("S", side) for side in self.scale)
-        note = "rounded up, with zeros below and to the right" if self.pad == "same" else ""
+        note, divide = "rounded up, with zeros below and to the right", ceiling
+        if self.pad == "valid":
+            note, divide = "", even_share
         sizes = tuple(
-            Step(name, ceiling(named(letter, x.shape[axis]), sides[axis]), note, out)
+            Step(name, divide(named(letter, x.shape[axis]), sides[axis]), note, out)
             for axis, (name, letter, out) in enumerate(_SIDES)
         )
         channels = product(*sides, named("C", x.channels))

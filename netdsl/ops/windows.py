@@ -179,6 +179,24 @@ def pixel_count(x: TensorType, mark: str = "") -> Term:
     return named(f"H{mark}", x.shape[0]) * named(f"W{mark}", x.shape[1])
 
 
+def every_place(stride: Window) -> str:
+    """Where windows stand: "every second row and column", "every third row and second column"."""
+    sides = [
+        (f"{_ordinal(step)} " if step > 1 else "", name)
+        for step, name in zip(stride, ("row", "column"), strict=True)
+    ]
+    if stride.height == stride.width:
+        return f"every {sides[0][0]}row and column"
+    return "every " + " and ".join(f"{which}{name}" for which, name in sides if which)
+
+
+def _ordinal(number: int) -> str:
+    if number in (2, 3):
+        return {2: "second", 3: "third"}[number]
+    last = 0 if number % 100 in (11, 12, 13) else number % 10
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
+
+
 def _reach(kernel: Term, dilation: Term) -> Term:
     """The pixels from a window's first tap to its last."""
     return kernel if dilation.value == 1 else dilation * (kernel - 1) + 1
@@ -191,7 +209,7 @@ def _known(count: Term) -> Size:
 
 def _same_note(padding: Value) -> str:
     if not isinstance(padding, int):
-        return "zeros, as many before as after, and an odd one after"
+        return "as many before as after, and an odd one after"
     before, after = padding // 2, padding - padding // 2
     if padding == 0:
         return "nothing need be padded"

@@ -6,15 +6,32 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from netdsl.cost import CostReport
-from netdsl.derivation import Step, Term, largest, named, product, remark, shown, total
+from netdsl.derivation import (
+    Step,
+    Term,
+    ceiling,
+    largest,
+    named,
+    product,
+    remark,
+    shown,
+    term,
+    total,
+)
 from netdsl.graph import Node, Region
+from netdsl.ops.attention import BlockAttention, CosineWindowAttention, WindowAttention
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, ConvTranspose, Depthwise
 from netdsl.ops.merge import Concat
 from netdsl.ops.norm import BatchNorm
+from netdsl.ops.pool import AdaptiveAveragePool, AdaptiveMaxPool
+from netdsl.ops.shape import Flatten, Reshape, SpaceToDepth, Upsample
+from netdsl.ops.windows import every_place
 from netdsl.tensor import Field, Window
 
 _PIXEL = Window(1, 1)
+_WINDOWED = (BlockAttention, CosineWindowAttention, WindowAttention)
+_ADAPTIVE = (AdaptiveAveragePool, AdaptiveMaxPool)
 
 
 class Context:
@@ -59,7 +76,10 @@ class Context:
         if len(seen) < len(before) or len(steps) < len(before):
             return
         if field is None:
-            yield remark("each output sees the whole image")
+            # A value that was only moved, or a bin, has seen no more than before or than its part.
+            is_bin = isinstance(node.op, _ADAPTIVE) and node.op.size != _PIXEL
+            if not isinstance(node.op, (Flatten, Reshape)) and not is_bin:
+                yield remark("each output sees the whole image")
             return
         if field == Field() and not isinstance(node.op, (Conv, Depthwise)):
             return
@@ -203,7 +223,7 @@ class Context:
         if x.channels != wanted.channels:
             does.append(f"makes {wanted.channels} of its {x.channels} channels")
         if x.shape[:-1] != wanted.shape[:-1] and isinstance(node.op, Conv):
-            does.append(f"takes only every {_ordinal(node.op.stride.height)} row and column")
+            does.append(f"takes only {every_place(node.op.stride)}")
         yield remark(
             f"W_s of y = F(x) + W_s·x: the body's F(x) is {wanted}, x is {x}, and only equal "
             f"shapes can be added, so W_s " + (" and ".join(does) or "changes x's shape")
@@ -217,14 +237,26 @@ def _seen(op: Op, field: Field, axis: int, window: int, step: int) -> tuple[Term
         more = named("K", op.kernel[axis]) - 1
         if op.dilation[axis] > 1:
             more = named("D", op.dilation[axis]) * more
+    elif isinstance(op, ConvTranspose):
+        # As many pixels of the input as one of the output meets.
+        more = ceiling(_reach(op, axis), named("S", op.stride[axis])) - 1
+    elif isinstance(op, Upsample):
+        more = term(field.kernel[axis]) - 1
     else:
-        # Of a transposed convolution, as many pixels of the input as one of the output meets.
-        letter = "k" if isinstance(op, ConvTranspose) else "K"
+        letter = "S" if isinstance(op, SpaceToDepth) else "M" if isinstance(op, _WINDOWED) else "K"
         more = named(letter, field.kernel[axis]) - 1
-    moved = stride * named("S", field.stride[axis])
     if field.zoom[axis] > 1:
-        moved = largest(moved // named("Z", field.zoom[axis]), 1)
+        moved = largest(stride // named("S", field.zoom[axis]), 1)
+    elif isinstance(op, _WINDOWED):
+        moved = stride
+    else:
+        moved = stride * named("S", field.stride[axis])
     return seen + more * stride, moved
+
+
+def _reach(op: ConvTranspose, axis: int) -> Term:
+    kernel = named("K", op.kernel[axis])
+    return kernel if op.dilation[axis] == 1 else named("D", op.dilation[axis]) * (kernel - 1) + 1
 
 
 def _direct(kernel: Window, channels: Term, filters: Term, node: Node) -> Term:
@@ -234,7 +266,3 @@ def _direct(kernel: Window, channels: Term, filters: Term, node: Node) -> Term:
         sides = (named("K_h", kernel.height), named("K_w", kernel.width))
     places = named("H'", node.type.shape[0]) * named("W'", node.type.shape[1])
     return product(*sides, channels, filters) * places
-
-
-def _ordinal(number: int) -> str:
-    return {2: "second", 3: "third"}.get(number, f"{number}th")

@@ -6,7 +6,7 @@ import json
 import time
 from typing import NamedTuple
 
-from netdsl.check import Verdict, check_file, check_recipes, check_templates
+from netdsl.check import Verdict, check_file, check_names, check_recipes, check_templates
 from netdsl.codes import CODES, RULES
 from netdsl.diagnostics import Diagnostic, Fault
 from netdsl.emit import emit
@@ -60,7 +60,7 @@ def outcome(data: bytes, *, thorough: bool = True) -> Outcome:
         verdicts = check_file(file, {})
         for verdict in verdicts:
             diagnostics += verdict.diagnostics
-        diagnostics += _of_templates_and_recipes(file)
+        diagnostics += _of_declarations(file, diagnostics)
     _show(diagnostics)
     checking_s = parsing_s + clock.lap_s()
     commands_s = {"check": checking_s}
@@ -106,8 +106,8 @@ def _show_to_programs(diagnostics: tuple[Diagnostic, ...]) -> None:
     _shown(workflow_commands(diagnostics))
 
 
-def _of_templates_and_recipes(file: ProgramFile) -> tuple[Diagnostic, ...]:
-    return check_templates(file) + check_recipes(file)
+def _of_declarations(file: ProgramFile, told: tuple[Diagnostic, ...]) -> tuple[Diagnostic, ...]:
+    return check_templates(file) + check_recipes(file) + check_names(file, told)
 
 
 def _compile(network: Network) -> None:
@@ -137,7 +137,7 @@ def _fix(source: Source, diagnostics: tuple[Diagnostic, ...]) -> None:
             return found
         for verdict in check_file(file, {}):
             found += verdict.diagnostics
-        return found + _of_templates_and_recipes(file)
+        return found + _of_declarations(file, found)
 
     proposed = propose(source, diagnostics, check, cpu_s=_TRYING_S)
     for diagnostic in proposed.diagnostics:

@@ -1,0 +1,128 @@
+"""What other languages and tools write otherwise, known by the token at which the parser stops.
+
+habit(Place(token, earlier, before, accepted, source))      # what to write here, or None
+"""
+
+from __future__ import annotations
+
+import re
+
+from netdsl import habits_of_files, habits_of_layers
+from netdsl.ops import OPERATORS
+from netdsl.place import MERGES, NUMBERS, Habit, Place, in_parentheses
+
+
+def habit(place: Place) -> Habit | None:
+    """What is written at a place, as another language has it; None where nothing is known."""
+    rules = (*habits_of_files.RULES, *habits_of_layers.RULES, _arguments, _value)
+    return next((found for found in (rule(place) for rule in rules) if found), None)
+
+
+def _arguments(place: Place) -> Habit | None:
+    text, before = str(place.token), place.before
+    if text == "[" and before in ("image", "img"):
+        return Habit("an input is written `input image[32, 32, 3]`")
+    if text == "[" and before.lower().startswith("input"):
+        return None
+    if text == "[" and before.type == "NAME" and "->" in place.accepted:
+        return in_parentheses(place, before, place.start)
+    ends = text in ("->", "}") or text.isspace()
+    if before == "}" and place.accepted == {"-", ".", ":"} and ends:
+        opening = place.source.text.rfind("{", 0, place.start)
+        name = re.search(r"(?<![\w.])\w+$", place.source.text[:opening])
+        if name is not None and name[0] in OPERATORS:
+            return in_parentheses(place, name[0], opening)
+    word = before.strip('"')
+    quoted = before.type == "STRING" and place.earlier in ("(", ",") and word.isidentifier()
+    if text == "=" and quoted and ")" in place.accepted:
+        fix = place.fix("leave the quotes out", (before.start_pos or 0, before.end_pos or 0, word))
+        return Habit(f"an argument's name has no quotes: `{word} = …`", fix)
+    if text == "from" and {"INT", ")"} <= place.accepted and place.word in MERGES:
+        value = re.match(r"\s+", place.source.text[place.end :])
+        fix = place.fix(
+            "leave `from` out", (place.start, place.end + len(value[0] if value else ""), "")
+        )
+        return Habit("a value stands here by its label alone", fix)
+    return _without_parentheses(place)
+
+
+def _without_parentheses(place: Place) -> Habit | None:
+    """`dense 10`, `add x`, `default conv pad = same`."""
+    token, before = place.token, place.before
+    if before.type != "NAME" or "(" not in place.accepted:
+        return None
+    if "->" not in place.accepted and place.word != "default":
+        return None
+    if place.source.text[before.end_pos : place.start].strip():
+        return None
+    named = re.match(r"\s*=(?!=)", place.rest) is not None
+    value = token.type in NUMBERS
+    if not value and before not in MERGES and not (named and before in OPERATORS):
+        return None
+    if not value and not named and (token.type != "NAME" or token in OPERATORS):
+        return None
+    given = place.source.text[place.start : place.finish].rstrip().partition("->")[0].rstrip()
+    end = place.start + len(given)
+    if before in MERGES:
+        first, *others = re.split(r"[\s,]+", given)
+        given = ", ".join((first, *others))
+        if others and place.statement.strip() == before:
+            # In parentheses both would join what flows here.
+            written = f"from {first} -> {before}({', '.join(others)})"
+            return Habit(
+                f"labelled values are joined by `{written}`",
+                place.written(place.begin, end, written, safe=False),
+            )
+    if "{" in given or (value and not re.match(r"[\w.]+\s*(,|$|[*/+-])", given)):
+        return None
+    start = before.start_pos or 0
+    text = f"{before}({given})"
+    fix = place.written(start, end, text)
+    return Habit(f"arguments stand in parentheses: `{text}`", fix)
+
+
+def _value(place: Place) -> Habit | None:
+    text = str(place.token)
+    if text == "for" and "," in place.accepted:
+        return Habit("a list is written out, or made with `+` and `*`: `[64] * 3 + [128]`")
+    if place.word == "assert" and place.before.type == "NAME" and place.token.type in NUMBERS:
+        return Habit(f"a condition compares: `{place.before} == {text}`")
+    if text == "(" and place.earlier == "." and "," in place.accepted:
+        # `math.floor(3.5)`.
+        found = re.search(r"(?<![\w.)\]])(?:[A-Za-z_]\w*\.)+(\w+)$", place.statement)
+        if found is not None:
+            start = place.begin + found.start()
+            module = found[0][: -len(found[1])]
+            help = f"functions are in no modules: `{found[1]}(…)`, without `{module}`"
+            fix = place.fix(f"leave `{module}` out", (start, start + len(module), ""))
+            return Habit(help, fix)
+    if text == "(" and ":" in place.accepted and place.earlier in (".", "-"):
+        return _call_of_path(place)
+    return None
+
+
+def _call_of_path(place: Place) -> Habit | None:
+    """`std.conv_bn(8)`, `conv-bn(8)` and `conv(8).relu()`."""
+    found = re.search(r"(?<![\w.)-])([A-Za-z_]\w*)([.-])(\w+)$", place.statement)
+    if found is None:
+        return Habit("`->` joins layers: `conv(8, 3x3) -> relu`") if place.earlier == "." else None
+    start = place.begin + found.start()
+    if found[2] == "-":
+        name = f"{found[1]}_{found[3]}"
+        help = f"a name is made of letters, digits and `_`: `{name}`"
+        return Habit(help, place.written(start, place.start, name, safe=False))
+    name = found[3]
+    edits = [(start, start + len(found[1]) + 1, "")]
+    first = re.search(r"^(?:import|let|block|network|recipe)\b", place.source.text, re.MULTILINE)
+    imported = re.search(rf"^import\b.*\b{name}\b", place.source.text, re.MULTILINE)
+    if found[1] == "std" and imported is not None:
+        fix = place.fix("leave `std.` out", *edits)
+        return Habit(f"what is imported has a name of its own: `{name}(…)`", fix)
+    if found[1] == "std" and first is not None:
+        edits.append((first.start(), first.start(), f"import {name} from std\n"))
+        fix = place.fix("import it", *edits)
+        return Habit(f"what is imported has a name of its own: `{name}(…)`", fix)
+    if found[1] in ("nn", "F", "self", "torch", "tf", "keras", "layers"):
+        fix = place.fix(f"leave `{found[1]}.` out", (start, place.start, name))
+        return Habit(f"layers are in no modules: `{name}(…)`, without `{found[1]}.`", fix)
+    return Habit("`->` joins layers: `conv(8, 3x3) -> relu`")
