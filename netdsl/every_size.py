@@ -192,14 +192,14 @@ class _Decision:
                 valid[name] &= held
             except Undecidable as why:
                 self.ask(f"for which {name} all of this holds: {why}", input)
-        exempt, fitted = tuple(self.exempt()), self.fitted(valid)
+        exempt = tuple(self.exempt())
         return EverySize(
             self.defaults,
             self.allowed,
             valid,
             tuple(self.questions.values()),
             exempt,
-            fitted,
+            tuple(self.fitted(valid)),
             self.impossible
             + suggesting(
                 tuple(self.diagnostics.values()),
@@ -455,20 +455,13 @@ class _Decision:
             if region is not None:
                 yield Exempt(region, comparison.span)
 
-    def fitted(self, valid: Region) -> tuple[Fitted, ...]:
-        if any(self.defaults.get(name, 0) not in held for name, held in valid.items()):
-            return ()
-        found = []
-        for node in self.graph.nodes:
-            try:
+    def fitted(self, valid: Region) -> Iterator[Fitted]:
+        """What a trained network no longer takes, if its default works."""
+        if all(self.defaults.get(name, 0) in held for name, held in valid.items()):
+            for node in self.graph.nodes:
                 layer = fitted(node, self.types(node), self.defaults, valid)
-            except Undecidable as why:
-                text = f"which sizes fit the weights of `{'.'.join(node.path)}`: {why}"
-                self.ask(text, node.origin.span)
-                continue
-            if layer is not None:
-                found.append(layer)
-        return tuple(found)
+                if layer is not None:
+                    yield layer
 
     def images(self) -> Iterator[TensorType]:
         for node in self.graph.nodes:

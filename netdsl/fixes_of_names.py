@@ -60,7 +60,7 @@ _TRUTH = {
     **dict.fromkeys(("none", "null", "nil", "no", "off"), "false"),
     **dict.fromkeys(("yes", "on"), "true"),
 }
-"""What other tools write for true and false."""
+"""What other tools write for true and false, or for nothing at all."""
 
 
 def candidates(diagnostic: Diagnostic, tree: syntax.File | None) -> list[Group]:
@@ -172,7 +172,9 @@ def _import_place(tree: syntax.File) -> Span:
 def _name(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     meant = _TRUTH.get(diagnostic.span.text.lower())
     if meant is not None:
-        yield Fix(f"write `{meant}`", (Edit(diagnostic.span, meant),), True)
+        # `None` is no padding or no activation as well.
+        safe = diagnostic.span.text.lower() not in ("none", "null", "nil")
+        yield Fix(f"write `{meant}`", (Edit(diagnostic.span, meant),), safe)
 
 
 def _argument(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:

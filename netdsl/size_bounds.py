@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netdsl.graph import Node
 from netdsl.size_sets import SizeSet, Undecidable, meeting
-from netdsl.sizes import Atom, Expression, Size, Symbol, evaluate, symbols
+from netdsl.sizes import Atom, Expression, Size, Symbol, UnwieldySize, evaluate, symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType
 
@@ -18,13 +18,14 @@ Region = Mapping[str, SizeSet]
 class Fitted(NamedTuple):
     """A layer whose weights depend on the input's size, and the sizes that the default's fit.
 
-    `weight` is the first of them, of shape `shape` at the default.
+    `weight` is the first of them, of shape `shape` at the default. `region` is None where those
+    sizes are not known.
     """
 
     layer: str
     weight: str
     shape: tuple[int, ...]
-    region: Region
+    region: Region | None
     span: Span
 
 
@@ -44,7 +45,10 @@ def least(size: Size, region: Region) -> int | None:
             low = _least_atom(atom, region)
             if low is None:
                 return None
-            product = product * (Expression({((atom, 1),): 1}) + low) ** power
+            try:
+                product = product * (Expression({((atom, 1),): 1}) + low) ** power
+            except UnwieldySize:
+                return None
         from_least = from_least + product
     if isinstance(from_least, int):
         return from_least
@@ -84,7 +88,7 @@ def fitted(
 ) -> Fitted | None:
     """The sizes that fit a layer's weights as they are at the default; None for every size.
 
-    `inputs` are the types that the layer takes. Raises Undecidable.
+    `inputs` are the types that the layer takes.
     """
     if node.op is None or not node.op.holds_weights:
         return None
@@ -95,10 +99,14 @@ def fitted(
     ]
     if not weights:
         return None
-    region = dict(valid)
-    for size in (size for each in weights for size in each.shape):
-        for name, held in _keeping(size, defaults):
-            region[name] &= held
+    fit = dict(valid)
+    region: Region | None = fit
+    try:
+        for size in (size for each in weights for size in each.shape):
+            for name, held in _keeping(size, defaults):
+                fit[name] &= held
+    except Undecidable:
+        region = None
     first = weights[0]
     shape = tuple(evaluate(size, defaults) for size in first.shape)
     return Fitted(".".join(node.path), first.name, shape, region, node.origin.span)
