@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from math import lcm
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.diagnostics import Fault, Label
+from netdsl.diagnostics import Label
 from netdsl.evaluate import evaluate, truth
-from netdsl.fuel import Fuel
-from netdsl.scope import Scope, UnknownValue, describe, fail
+from netdsl.scope import Scope, describe, fail
 from netdsl.size_conditions import conjuncts
 from netdsl.sizes import Expression, Size, symbol
 from netdsl.source import Span
@@ -31,12 +29,18 @@ def input_shape(
             f"{len(defaults)} default sizes for an input of {len(statement.sizes)}",
             defaults[0].span.to(defaults[-1].span),
         )
-    named = _named_sizes(statement, scope, settings, symbolic=symbolic)
+    multiples = known_multiples(statement.where, scope)
+    alike = _equal_names(statement.where)
     shape: list[Size] = []
     for position, size in enumerate(statement.sizes):
         default = None if defaults is None else defaults[position]
         if isinstance(size, syntax.Name) and scope.find(size.name) is None:
-            scope.bind(size.name, named[size.name], size.span)
+            named = _named_size(size, default, settings, multiples, symbolic, scope)
+            if isinstance(named, Expression):
+                # `where H == W` leaves one unknown.
+                others = (scope.find(other) for other in alike.get(size.name, ()))
+                named = next((each for each in others if isinstance(each, Expression)), named)
+            scope.bind(size.name, named, size.span)
         value = evaluate(size, scope)
         shape.append(value if isinstance(value, Expression) else _whole(value, size.span))
         fixed = not isinstance(size, syntax.Name)
@@ -58,49 +62,20 @@ def input_shape(
     return tuple(shape)
 
 
-def _named_sizes(
-    statement: syntax.Input, scope: Scope, settings: dict[str, Given], *, symbolic: bool
-) -> dict[str, Size]:
-    """What each new name among an input's sizes stands for."""
-    defaults = statement.default or (None,) * len(statement.sizes)
-    pending = {
-        size.name: default
-        for size, default in reversed([*zip(statement.sizes, defaults, strict=True)])
-        if isinstance(size, syntax.Name) and scope.find(size.name) is None
-    }
-    multiples = known_multiples(statement.where, scope)
-    equals = _definitions(statement.where)
-    apart = Scope(scope)
-    apart.fuel = Fuel()  # Which notes comparisons of open sizes; those of a condition don't count.
-    found: dict[str, Size] = {}
-    while pending:
-        # One that others define comes after them: `where W == 2 * H` leaves one unknown.
-        known = {name: _defined(equals.get(name, ()), apart) for name in reversed(pending)}
-        free = (name for name in known if name not in equals or known[name] is not None)
-        name = next(free, next(iter(known)))
-        default = pending.pop(name)
-        if name in settings:
-            given = settings[name]
-            value: Size = _whole(given.value, given.span)
-        elif default is not None and not symbolic:
-            value = _whole(evaluate(default, scope), default.span)
-        else:
-            defined = known[name]
-            value = symbol(name, multiples.get(name, 1)) if defined is None else defined
-        apart.names[name] = found[name] = value
-    return found
-
-
-def _defined(expressions: Iterable[syntax.Expression], scope: Scope) -> Expression | None:
-    """What one of some expressions says of open sizes whose names are known by now."""
-    for each in expressions:
-        try:
-            value = evaluate(each, scope)
-        except (Fault, UnknownValue):
-            continue
-        if isinstance(value, Expression):
-            return value
-    return None
+def _named_size(
+    name: syntax.Name,
+    default: syntax.Expression | None,
+    settings: dict[str, Given],
+    multiples: dict[str, int],
+    symbolic: bool,
+    scope: Scope,
+) -> Size:
+    if name.name in settings:
+        given = settings[name.name]
+        return _whole(given.value, given.span)
+    if default is not None and not symbolic:
+        return _whole(evaluate(default, scope), default.span)
+    return symbol(name.name, multiples.get(name.name, 1))
 
 
 def _whole(value: object, span: Span) -> int:
@@ -114,33 +89,24 @@ def _whole(value: object, span: Span) -> int:
     return value
 
 
-def _definitions(where: syntax.Expression | None) -> dict[str, list[syntax.Expression]]:
-    """What `H == W and W == 2 * D` promises names to be equal to, by either side."""
-    equal: dict[str, list[syntax.Expression]] = {}
-    for left, right in _equations(where):
-        for one, other in ((left, right), (right, left)):
-            if isinstance(one, syntax.Name):
-                equal.setdefault(one.name, []).append(other)
-    return equal
-
-
-def _equations(
-    where: syntax.Expression | None,
-) -> Iterator[tuple[syntax.Expression, syntax.Expression]]:
+def _equal_names(where: syntax.Expression | None) -> dict[str, list[str]]:
+    """The names that `H == W and …` promises to be equal, by either."""
+    equal: dict[str, list[str]] = {}
     for each in conjuncts(where) if where is not None else ():
         match each:
-            case syntax.Comparison(left, (("==", right),), _):
-                yield left, right
+            case syntax.Comparison(syntax.Name(one), (("==", syntax.Name(other)),), _):
+                equal.setdefault(one, []).append(other)
+                equal.setdefault(other, []).append(one)
+    return equal
 
 
 def known_multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, int]:
     """The divisors that `H % 16 == 0 and …` promises, by name."""
     multiples: dict[str, int] = {}
-    for left, right in _equations(where):
-        match (left, right):
-            case (syntax.Binary("%", syntax.Name(name), divisor, _), syntax.Constant(0)) | (
-                syntax.Constant(0),
-                syntax.Binary("%", syntax.Name(name), divisor, _),
+    for each in conjuncts(where) if where is not None else ():
+        match each:
+            case syntax.Comparison(
+                syntax.Binary("%", syntax.Name(name), divisor, _), (("==", syntax.Constant(0)),), _
             ):
                 value = evaluate(divisor, scope)
                 if isinstance(value, int) and value > 0:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from itertools import product
 from math import prod
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.diagnostics import Diagnostic, Fault
+from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate import elaborate, resolve_network
-from netdsl.evaluate import evaluate
 from netdsl.every_size import EverySize, Exempt, decide
 from netdsl.graph import Graph
 from netdsl.network import has_errors, load_network
 from netdsl.program import ProgramFile
-from netdsl.scope import UnknownValue
 from netdsl.sizes import symbol
 
 _FEW = 9
@@ -47,49 +44,19 @@ def prove_network(
                     parameter.name, symbol(parameter.name), parameter.span
                 )
     elaboration = elaborate(file, name, opened, symbolic=True)
+    defaults = {}
     if default is not None:
-        defaults = {size: default.nodes[0].type.shape[axis] for size, axis in sizes.items()}
-    else:
-        defaults = _written_defaults(file, name, sizes)
-    defaults = {name: value for name, value in defaults.items() if isinstance(value, int)}
+        for size, axis in sizes.items():
+            value = default.nodes[0].type.shape[axis]
+            if isinstance(value, int):
+                defaults[size] = value
     verdict = decide(elaboration, defaults)
     if verdict is None:
         return None, elaboration.diagnostics
     exempt = tuple(
         each for each in verdict.exempt if not _is_as_said(each, verdict, file, name, settings)
     )
-    verdict = verdict._replace(exempt=exempt)
-    if verdict.questions and verdict.least is not None:
-        verdict = verdict._replace(is_tried=_works_with(verdict.least, file, name, settings))
-    return verdict, elaboration.diagnostics + verdict.diagnostics
-
-
-def _written_defaults(file: ProgramFile, name: str, sizes: Iterable[str]) -> dict[str, object]:
-    """The default sizes of a network that does not work with them, as far as they are plain."""
-    network, _ = resolve_network(file, name)
-    written = {each.name: each.default for each in network.parameters}
-    for statement in network.body.statements:
-        if isinstance(statement, syntax.Input) and statement.default is not None:
-            for size, default in zip(statement.sizes, statement.default, strict=False):
-                if isinstance(size, syntax.Name):
-                    written.setdefault(size.name, default)
-    found: dict[str, object] = {}
-    for size in sizes:
-        default = written.get(size)
-        try:
-            if default is not None:
-                found[size] = evaluate(default, file.scope)
-        except (Fault, UnknownValue):  # It uses another parameter.
-            continue
-    return found
-
-
-def _works_with(
-    sizes: Mapping[str, int], file: ProgramFile, name: str, settings: dict[str, Given]
-) -> bool:
-    place = file.networks[name].name_span
-    given = {key: Given(key, value, place) for key, value in sizes.items()}
-    return not has_errors(elaborate(file, name, settings | given).diagnostics)
+    return verdict._replace(exempt=exempt), elaboration.diagnostics + verdict.diagnostics
 
 
 def _is_as_said(
@@ -104,7 +71,8 @@ def _is_as_said(
         return False
     for values in product(*numbers):
         sizes = dict(zip(region, values, strict=True))
-        works = _works_with(verdict.with_tied(sizes), file, name, settings)
+        given = {key: Given(key, value, exempt.span) for key, value in sizes.items()}
+        works = not has_errors(elaborate(file, name, settings | given).diagnostics)
         if works != all(value in verdict.valid[key] for key, value in sizes.items()):
             return False
     return True

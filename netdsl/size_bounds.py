@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netdsl.graph import Node
 from netdsl.size_sets import SizeSet, Undecidable, meeting
-from netdsl.sizes import Atom, Expression, Size, Symbol, UnwieldySize, evaluate, symbols
+from netdsl.sizes import Atom, Expression, Size, Symbol, evaluate, symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType
 
@@ -18,51 +18,35 @@ Region = Mapping[str, SizeSet]
 class Fitted(NamedTuple):
     """A layer whose weights depend on the input's size, and the sizes that the default's fit.
 
-    `weight` is the first of them, of shape `shape` at the default. `region` is None where those
-    sizes are not known.
+    `weight` is the first of them, of shape `shape` at the default.
     """
 
     layer: str
     weight: str
     shape: tuple[int, ...]
-    region: Region | None
+    region: Region
     span: Span
 
 
 def least(size: Size, region: Region) -> int | None:
-    """A lower bound for a size in a region; None where none is seen.
-
-    Each atom is written as the least that it can be, and what it is more. Where only positive
-    multiples of what is more are added then, the constant is the least: (H - 2)(W - 2), which is
-    H W - 2 H - 2 W + 4, is 1 + h + w + h w for H = 3 + h and W = 3 + w.
-    """
+    """A lower bound for a size in a region; None where none is seen."""
     if isinstance(size, int):
         return size
-    from_least: Size = 0
+    total = 0
     for monomial, coefficient in size.terms:
-        product: Size = coefficient
+        if monomial and coefficient < 0:
+            return None
+        bound = coefficient
         for atom, power in monomial:
             low = _least_atom(atom, region)
-            if low is None:
+            if low is None or low < 0:
                 return None
-            try:
-                product = product * (Expression({((atom, 1),): 1}) + low) ** power
-            except UnwieldySize:
-                return None
-        from_least = from_least + product
-    if isinstance(from_least, int):
-        return from_least
-    constant = 0
-    for monomial, coefficient in from_least.terms:
-        if not monomial:
-            constant = coefficient
-        elif coefficient < 0:
-            return None
-    return constant
+            bound *= low**power
+        total += bound
+    return total
 
 
 def _least_atom(atom: Atom, region: Region) -> int | None:
-    """The least that a symbol in its unit, or a division, can be in a region."""
     alone: Size = Expression({((atom, 1),): 1})
     names = {each.name for each in symbols(alone)}
     if len(names) > 1:
@@ -88,7 +72,7 @@ def fitted(
 ) -> Fitted | None:
     """The sizes that fit a layer's weights as they are at the default; None for every size.
 
-    `inputs` are the types that the layer takes.
+    `inputs` are the types that the layer takes. Raises Undecidable.
     """
     if node.op is None or not node.op.holds_weights:
         return None
@@ -99,14 +83,10 @@ def fitted(
     ]
     if not weights:
         return None
-    fit = dict(valid)
-    region: Region | None = fit
-    try:
-        for size in (size for each in weights for size in each.shape):
-            for name, held in _keeping(size, defaults):
-                fit[name] &= held
-    except Undecidable:
-        region = None
+    region = dict(valid)
+    for size in (size for each in weights for size in each.shape):
+        for name, held in _keeping(size, defaults):
+            region[name] &= held
     first = weights[0]
     shape = tuple(evaluate(size, defaults) for size in first.shape)
     return Fitted(".".join(node.path), first.name, shape, region, node.origin.span)

@@ -2,118 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from netdsl import syntax
 from netdsl.diagnostics import Fault
 from netdsl.evaluate import evaluate, truth
 from netdsl.fuel import Fuel
 from netdsl.scope import Scope, UnknownValue
-from netdsl.size_sets import EVERY, NONE, SizeSet, Together, Undecidable, meeting
-from netdsl.sizes import Expression, Size, Symbol, UndecidedSize
-
-Conditions = Iterable[tuple[syntax.Expression, Scope]]
-"""Conditions with the names that they may use."""
+from netdsl.size_sets import EVERY, NONE, SizeSet, Undecidable, meeting
+from netdsl.sizes import Expression, Symbol, UndecidedSize
 
 
 def allowed_sizes(
-    conditions: Conditions, unknowns: Mapping[str, Symbol]
-) -> tuple[dict[str, SizeSet], list[tuple[syntax.Expression, Scope]]]:
+    conditions: Iterable[tuple[syntax.Expression, Scope]], unknowns: Mapping[str, Symbol]
+) -> tuple[dict[str, SizeSet], list[syntax.Expression]]:
     """For each unknown size the values that conditions allow, and the conditions that are about
     several sizes together or about more than sizes."""
     conditions = list(conditions)
-    others: list[tuple[syntax.Expression, Scope]] = []
+    others: list[syntax.Expression] = []
     allowed: dict[str, SizeSet] = {}
     for unknown in unknowns.values():
         try:
             allowed[unknown.name] = EVERY.times(unknown.multiple)
         except Undecidable:  # So large a multiple that its condition is only tried on numbers.
             allowed[unknown.name] = EVERY
-            others += _singles(conditions)
-    for single, scope in _singles(conditions):
-        try:
-            name, held = set_meeting(single, scope)
-            for each in unknowns if name is None else (name,):
-                allowed[each] &= held
-        except Undecidable:
-            others.append((single, scope))
+            others += [single for condition, _ in conditions for single in conjuncts(condition)]
+    for condition, scope in conditions:
+        for single in conjuncts(condition):
+            try:
+                name, held = set_meeting(single, scope)
+                for each in unknowns if name is None else (name,):
+                    allowed[each] &= held
+            except Undecidable:
+                others.append(single)
     return allowed, others
 
 
-def _singles(conditions: Conditions) -> Iterator[tuple[syntax.Expression, Scope]]:
-    for condition, scope in conditions:
-        for single in conjuncts(condition):
-            yield single, scope
-
-
-def are_together(condition: syntax.Expression, scope: Scope) -> bool:
-    """Whether a condition is about several sizes at once."""
-    try:
-        set_meeting(condition, scope)
-    except Together:
-        return True
-    except Undecidable:
-        pass
-    return False
-
-
-def tied_sizes(
-    conditions: Conditions, unknowns: Mapping[str, Symbol]
-) -> tuple[dict[str, Expression], tuple[str, ...]]:
-    """The sizes that `W == 2 * H` gives in terms of the unknowns, and the conditions as text."""
-    tied: dict[str, Expression] = {}
-    texts: list[str] = []
-    for single, scope in _singles(conditions):
-        match single:
-            case syntax.Comparison(left, (("==", right),), span):
-                names = [each.name for each in (left, right) if isinstance(each, syntax.Name)]
-                values = {name: scope.find(name) for name in names if name not in unknowns}
-                found = {key: each for key, each in values.items() if isinstance(each, Expression)}
-                tied |= found
-                texts += [span.text] if found else []
-    return tied, tuple(texts)
-
-
-def as_written(conditions: Conditions) -> Iterator[str]:
-    """The texts of conditions that are no set of one size, such as `H == W`, for `and` to join."""
-    singles = list(_singles(conditions))
-    for single, scope in singles:
-        try:
-            name, _ = set_meeting(single, scope)
-        except Undecidable:
-            name = None
-        if name is None:
-            loose = len(singles) == 1 and isinstance(single, (syntax.Binary, syntax.Conditional))
-            yield f"({single.span.text})" if loose else single.span.text
-
-
-def equal_region(
-    pairs: Iterable[tuple[Size, Size]], allowed: Mapping[str, SizeSet]
-) -> dict[str, SizeSet] | None:
-    """Where all pairs of sizes are equal, None where they never are; raises Undecidable."""
-    region: dict[str, SizeSet] = {}
-    for one, other in pairs:
-        name, held = meeting(one, "==", other)
-        if name is not None:
-            region[name] = region.get(name, allowed[name]) & held
-    if any(each.is_empty for each in region.values()):
-        return None
-    return {name: region[name] for name in allowed if name in region}
-
-
 def conjuncts(condition: syntax.Expression) -> list[syntax.Expression]:
-    """The conditions that `and` joins, in order; `a < b < c` is two of them."""
+    """The conditions that `and` joins, in order."""
     found: list[syntax.Expression] = []
     pending = [condition]
     while pending:
         match pending.pop():
             case syntax.Binary("and", left, right, _):
                 pending += (right, left)
-            case syntax.Comparison(left, rest, _):
-                for relation, right in rest:
-                    span = left.span.to(right.span)
-                    found.append(syntax.Comparison(left, ((relation, right),), span))
-                    left = right
             case single:
                 found.append(single)
     return found
@@ -129,7 +61,7 @@ def set_meeting(condition: syntax.Expression, scope: Scope) -> tuple[str | None,
             one, first = set_meeting(left, scope)
             other, second = set_meeting(right, scope)
             if one is not None and other is not None and one != other:
-                raise Together((one, other))
+                raise Undecidable(f"it depends on {one} and {other} together")
             return one or other, first & second if word == "and" else first | second
         case syntax.Unary("not", operand, _):
             name, held = set_meeting(operand, scope)
@@ -141,7 +73,7 @@ def set_meeting(condition: syntax.Expression, scope: Scope) -> tuple[str | None,
                 following = _value(right, scope)
                 unknown, numbers = _compared(before, relation, following)
                 if unknown is not None and name is not None and unknown != name:
-                    raise Together((name, unknown))
+                    raise Undecidable(f"it depends on {name} and {unknown} together")
                 name, held = name or unknown, held & numbers
                 before = following
             return name, held

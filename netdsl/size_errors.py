@@ -19,15 +19,15 @@ def refutation(
     need: Requirement,
     message: str,
     values: Mapping[str, int],
-    given: str,
+    names: tuple[str, ...],
 ) -> Diagnostic:
     """That a layer's need is not met, with `values` of all sizes as the counterexample.
 
-    `inputs` are the nodes that the layer takes, `given` says what the sizes are
-    that the need depends on.
+    `inputs` are the nodes that the layer takes, `names` the sizes that the need depends on.
     """
     left, right = evaluate(need.left, values), evaluate(need.right, values)
     gives = f"{left} against {right}" if need.relation == "equal" else f"{left}"
+    given = ", ".join(f"{name} = {values[name]}" for name in names)
     labels: dict[Label, None] = {}
     for each in inputs:
         type = each.type

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netdsl.every_size import EverySize
-from netdsl.size_bounds import Fitted, Region
+from netdsl.size_bounds import Region
 from netdsl.size_sets import EVERY
 from netdsl.size_words import as_condition, region_in_words
 
@@ -24,34 +24,21 @@ def summary(sizes: EverySize) -> str:
 
 
 def _works(sizes: EverySize) -> str:
-    region, _ = sizes.looked_at
-    if any(held.is_empty for held in sizes.valid.values()):
+    limited = _limited(sizes.valid)
+    if any(held.is_empty for held in limited.values()):
         return "for no size"
-    if any(held.is_empty for held in region.values()):
-        return "for no size that was looked at"
-    limited = _limited(region)
     conditions = [region_in_words(limited)] if limited else []
-    conditions += [f"`{condition}`" for condition in _conditions_on_several(sizes)]
+    conditions += [f"`{condition}`" for condition in sizes.together]
     if not conditions:
-        return "for every " + " and ".join(region)
+        return "for every " + " and ".join(sizes.valid)
     return "where " + " and ".join(conditions)
-
-
-def _conditions_on_several(sizes: EverySize) -> list[str]:
-    return [*sizes.ties, *sizes.together]
-
-
-def _works_row(sizes: EverySize) -> str:
-    works = _works(sizes)
-    if sizes.questions:
-        return works if works.startswith("for no") else f"at most {works}"
-    _, is_left = sizes.looked_at
-    return works + ", which is proved" + (", but for what was not looked at" if is_left else "")
 
 
 def rows(sizes: EverySize) -> list[tuple[str, str]]:
     """What is known, each with its heading."""
-    found = [("works", _works_row(sizes))]
+    found = []
+    proved = "" if sizes.questions else ", which is proved"
+    found.append(("works", _works(sizes) + proved))
     smallest = sizes.smallest
     if smallest is not None:
         found.append(("smallest input", _given(smallest)))
@@ -70,27 +57,20 @@ def rows(sizes: EverySize) -> list[tuple[str, str]]:
         found.append(("not looked at", f"where {where}: `{span.text}` decides otherwise ({span})"))
     for fit in sizes.fitted[:_MOST]:
         shape = "×".join(f"{size:,}" for size in fit.shape)
-        is_shape = f"the {fit.weight} of `{fit.layer}` is {shape} at {_given(sizes.defaults)}"
-        found.append(("weights", f"{is_shape}; once trained, the layer fits {_fits(fit)}"))
+        limited = _limited(fit.region)
+        fits = f"where {region_in_words(limited)}" if limited else "every input"
+        text = (
+            f"the {fit.weight} of `{fit.layer}` is {shape} at {_given(sizes.defaults)}; once "
+            f"trained, the layer fits {fits}, and no other input ({fit.span})"
+        )
+        found.append(("weights", text))
     if len(sizes.fitted) > _MOST:
         found.append(("", f"and {len(sizes.fitted) - _MOST} more layers"))
     return found
 
 
-def _fits(fit: Fitted) -> str:
-    if fit.region is None:
-        return f"inputs for which it is the same, and which they are is not known ({fit.span})"
-    limited = _limited(fit.region)
-    fits = f"where {region_in_words(limited)}" if limited else "every input"
-    return f"{fits}, and no other input ({fit.span})"
-
-
 def to_json(sizes: EverySize) -> dict[str, object]:
-    """All of it; conditions as the language writes them, null where every size is meant.
-
-    With anything that is "not_known", "works_where" is null as a whole, and "at_most_where" a bound.
-    """
-    at_most = _conditions(sizes.looked_at[0])
+    """All of it; conditions as the language writes them, null where every size is meant."""
     verdict = "every" if not any(_limited(sizes.valid)) else "some"
     if sizes.diagnostics:
         verdict = "refuted"
@@ -99,9 +79,8 @@ def to_json(sizes: EverySize) -> dict[str, object]:
     return {
         "verdict": verdict,
         "defaults": dict(sizes.defaults),
-        "works_where": None if sizes.questions else at_most,
-        "at_most_where": at_most,
-        "and_where": _conditions_on_several(sizes),
+        "works_where": _conditions(sizes.valid),
+        "and_where": list(sizes.together),
         "smallest": sizes.smallest,
         "image_sizes": [[str(size) for size in each.shape] for each in sizes.images],
         "not_known": [{"question": each.text, "place": str(each.span)} for each in sizes.questions],
@@ -113,7 +92,7 @@ def to_json(sizes: EverySize) -> dict[str, object]:
                 "layer": each.layer,
                 "weight": each.weight,
                 "shape": list(each.shape),
-                "fit_where": each.region and _conditions(each.region),
+                "fit_where": _conditions(each.region),
             }
             for each in sizes.fitted
         ],

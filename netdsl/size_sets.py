@@ -8,7 +8,7 @@ it for all. Each set here is decided that way; what can't be is `Undecidable`, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from math import factorial, gcd, lcm
@@ -24,13 +24,6 @@ _COMBINATIONS = 4_000
 
 class Undecidable(Exception):
     """A question about sizes that has no exact answer here; the text says why."""
-
-
-class Together(Undecidable):
-    """A question about several sizes at once, whose answer is no set of one."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        super().__init__(f"it depends on {' and '.join(sorted(names))} together")
 
 
 class SizeSet(NamedTuple):
@@ -153,7 +146,8 @@ def meeting(size: Size, relation: str, other: Size) -> tuple[str | None, SizeSet
     difference = size % other if relation == "%" else size - other
     found = symbols(difference)
     if len(found) > 1:
-        raise Together(each.name for each in found)
+        names = " and ".join(sorted(each.name for each in found))
+        raise Undecidable(f"it depends on {names} together")
     match relation:
         case "==" | "%":
             held = zeros(difference)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from math import gcd, lcm, prod
+from math import gcd
 from typing import NamedTuple, TypeAlias
 
 from netdsl.limits import LIMITS
@@ -157,11 +157,15 @@ class Expression:
         text = ""
         # Highest powers first, the constant last.
         for monomial, coefficient in sorted(self.terms, key=lambda term: -_degree(term[0])):
-            names = [_print(atom) + (f"^{power}" if power > 1 else "") for atom, power in monomial]
+            bottom = 1
+            names = []
+            for atom, power in monomial:
+                if isinstance(atom, Symbol):
+                    bottom *= atom.multiple**power
+                names.append(_print(atom) + (f"^{power}" if power > 1 else ""))
             sign = "-" if coefficient < 0 else "+"
-            multiple = _known_multiple(monomial)
-            bottom = _divisor(monomial, coefficient)
-            top = abs(coefficient) * bottom // multiple
+            shared = gcd(coefficient, bottom)
+            top, bottom = abs(coefficient) // shared, bottom // shared
             product = " ".join(([str(top)] if top != 1 or not names else []) + names)
             product += f"/{bottom}" if bottom != 1 else ""
             text += f" {sign} {product}" if text else ("-" if coefficient < 0 else "") + product
@@ -394,22 +398,7 @@ def _print(atom: Atom) -> str:
     return f"floor({_fraction(top, bottom)})"
 
 
-def _known_multiple(monomial: Monomial) -> int:
-    """What the symbols of a product are known to be a multiple of, which is not their unit."""
-    return prod(atom.multiple**power for atom, power in monomial if isinstance(atom, Symbol))
-
-
-def _divisor(monomial: Monomial, coefficient: int) -> int:
-    """What a product is divided by where its symbols are printed in pixels."""
-    multiple = _known_multiple(monomial)
-    return multiple // gcd(coefficient, multiple)
-
-
 def _fraction(top: Expression, bottom: Size) -> str:
-    if isinstance(bottom, int):
-        # As one fraction, (H + 2)/4, where (H/2 + 1)/2 would have one inside another.
-        within = lcm(*(_divisor(monomial, coefficient) for monomial, coefficient in top.terms))
-        top, bottom = _expression(top * within), bottom * within
     plain = len(top.terms) == 1 and "/" not in str(top)
     below = str(bottom) if isinstance(bottom, int) else f"({bottom})"
     return f"{top}/{below}" if plain else f"({top})/{below}"

@@ -79,8 +79,8 @@ def test_a_command_as_a_whole(monkeypatch, one_second, tmp_path: Path, capsys):
     from netdsl.commands import cost
 
     (tmp_path / "a.net").write_text(TEXT.replace("H, W", "8, 8"))
-    monkeypatch.setattr(cost, "load", endless)
-    assert run(["cost", str(tmp_path / "a.net"), "--limit", "seconds=1"]) == 1
+    monkeypatch.setattr(cost, "load_network", endless)
+    assert run(["cost", f"{tmp_path / 'a.net'}:net", "--limit", "seconds=1"]) == 1
     said = capsys.readouterr().err
     assert said == "error: netdsl cost: checking the program takes more than 1 s\n"
 
