@@ -37,9 +37,12 @@ def _works(sizes: EverySize) -> str:
 def rows(sizes: EverySize) -> list[tuple[str, str]]:
     """What is known, each with its heading."""
     found = []
-    proved = "" if sizes.questions else ", which is proved"
-    found.append(("works", _works(sizes) + proved))
-    smallest = sizes.smallest
+    if sizes.questions:
+        found.append(("works", f"at most {_works(sizes)}; what is not known may leave fewer"))
+    else:
+        exceptions = " but for what was not looked at" if sizes.exempt else ""
+        found.append(("works", f"{_works(sizes)}, which is proved{exceptions}"))
+    smallest = _smallest(sizes)
     if smallest is not None:
         found.append(("smallest input", _given(smallest)))
     images = [str(each) for each in sizes.images[:_MOST]]
@@ -81,7 +84,7 @@ def to_json(sizes: EverySize) -> dict[str, object]:
         "defaults": dict(sizes.defaults),
         "works_where": _conditions(sizes.valid),
         "and_where": list(sizes.together),
-        "smallest": sizes.smallest,
+        "smallest": _smallest(sizes),
         "image_sizes": [[str(size) for size in each.shape] for each in sizes.images],
         "not_known": [{"question": each.text, "place": str(each.span)} for each in sizes.questions],
         "not_looked_at": [
@@ -97,6 +100,11 @@ def to_json(sizes: EverySize) -> dict[str, object]:
             for each in sizes.fitted
         ],
     }
+
+
+def _smallest(sizes: EverySize) -> Mapping[str, int] | None:
+    """The smallest input; None where it is not known to work."""
+    return None if sizes.questions else sizes.smallest
 
 
 def _limited(region: Region) -> Region:

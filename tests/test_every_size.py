@@ -184,6 +184,16 @@ def test_many_sizes_that_a_comparison_decides_otherwise_are_exempt():
     assert sizes.smallest == {"H": 3, "W": 3}
     assert "but for exceptions" in size_report.summary(sizes)
     assert ("not looked at" in dict(size_report.rows(sizes))) is True
+    assert dict(size_report.rows(sizes))["works"].endswith("proved but for what was not looked at")
+
+
+def test_no_size_is_named_where_something_is_not_known():
+    """An image of 1×1 has no token 9, which is not decided."""
+    file = written("conv(8, 3x3, pad = 1) -> tokens -> take_token(9)")
+    sizes = verdict_of(file).sizes
+    shown = dict(size_report.rows(sizes))
+    assert shown["works"].startswith("at most for every H and W")
+    assert "smallest input" not in shown and size_report.to_json(sizes)["smallest"] is None
 
 
 def test_what_the_input_allows_decides_a_condition():
