@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netdsl.graph import Node
 from netdsl.size_sets import SizeSet, Undecidable, meeting
-from netdsl.sizes import Atom, Expression, Size, Symbol, evaluate, symbols
+from netdsl.sizes import Atom, Expression, Size, Symbol, UnwieldySize, evaluate, symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType
 
@@ -29,21 +29,35 @@ class Fitted(NamedTuple):
 
 
 def least(size: Size, region: Region) -> int | None:
-    """A lower bound for a size in a region; None where none is seen."""
+    """A lower bound for a size in a region; None where none is seen.
+
+    Each atom is written as the least that it can be, and what it is more. Where only positive
+    multiples of what is more are added then, the constant is the least: (H - 2)(W - 2), which is
+    H W - 2 H - 2 W + 4, is 1 + h + w + h w for H = 3 + h and W = 3 + w.
+    """
     if isinstance(size, int):
         return size
-    total = 0
+    from_least: Size = 0
     for monomial, coefficient in size.terms:
-        if monomial and coefficient < 0:
-            return None
-        bound = coefficient
+        product: Size = coefficient
         for atom, power in monomial:
             low = _least_atom(atom, region)
-            if low is None or low < 0:
+            if low is None:
                 return None
-            bound *= low**power
-        total += bound
-    return total
+            try:
+                product = product * (Expression({((atom, 1),): 1}) + low) ** power
+            except UnwieldySize:
+                return None
+        from_least = from_least + product
+    if isinstance(from_least, int):
+        return from_least
+    constant = 0
+    for monomial, coefficient in from_least.terms:
+        if not monomial:
+            constant = coefficient
+        elif coefficient < 0:
+            return None
+    return constant
 
 
 def _least_atom(atom: Atom, region: Region) -> int | None:

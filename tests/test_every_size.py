@@ -187,6 +187,25 @@ def test_many_sizes_that_a_comparison_decides_otherwise_are_exempt():
     assert dict(size_report.rows(sizes))["works"].endswith("proved but for what was not looked at")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "conv(8, 3x3) -> flatten -> dense(3)",
+        "conv(8, 5x5, 2) -> maxpool(3x3, 2) -> flatten -> dense(3)",
+        "conv(8, 7x7, 7) -> tokens -> class_token -> layernorm -> take_token(0) -> dense(3)",
+    ],
+)
+def test_products_of_sizes_that_are_at_least_one_are_proved(body):
+    """`flatten` and `tokens` multiply height and width, in which neither stands alone."""
+    file = written(body)
+    sizes = verdict_of(file).sizes
+    assert not sizes.questions
+    for height in range(1, 24):
+        for width in (1, 7, 8, 23):
+            values = {"H": height, "W": width}
+            assert claimed(sizes, values) == works(file, "net", values), values
+
+
 def test_no_size_is_named_where_something_is_not_known():
     """An image of 1×1 has no token 9, which is not decided."""
     file = written("conv(8, 3x3, pad = 1) -> tokens -> take_token(9)")
