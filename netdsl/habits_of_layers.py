@@ -65,7 +65,9 @@ def _label_in_chain(place: Place, label: Token) -> Habit:
         first = re.findall(r"^([ \t]*)(?!->)\S", text[:arrow], re.MULTILINE)
         between = "\n" + (first[-1] if first else "")
     arrows = _ARROW_BEFORE_LABEL.finditer(text, len(text[:arrow].rstrip()), place.finish)
-    fix = place.fix("begin a line there", *((*each.span(), between) for each in arrows))
+    edits = [(*each.span(), between) for each in arrows]
+    # A comment between the arrow and the label is nothing to take away.
+    fix = place.fix("begin a line there", *edits) if edits else None
     return Habit("a label begins its line; the value flows on to it", fix)
 
 
