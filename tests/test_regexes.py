@@ -117,7 +117,8 @@ def test_searching_a_folder_for_imports_takes_time_in_proportion(part: str) -> N
 
 @pytest.mark.parametrize(("pattern", "part"), [(r"a*a*b", "a"), (r"\s*\s*x", " ")])
 def test_what_grows_badly_is_seen(pattern: str, part: str) -> None:
-    assert grows_badly(re.compile(pattern).match, "", part)
+    # A busy machine may hide it once.
+    assert any(grows_badly(re.compile(pattern).match, "", part) for _ in range(3))
 
 
 def test_the_terminals_and_patterns_are_there() -> None:
