@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from functools import cache
@@ -66,13 +67,35 @@ def edited(*edits: tuple[str, str]) -> str:
 def said(before: str, after: str) -> str:
     """The difference in words, without its title and totals."""
     found = difference(report(before), report(after))
-    text = as_text(found, title="small", width=100, color=False)
+    text = as_text(found, title="small", width=96, color=False)
     return text.partition("\n")[2].partition("\n\n")[0]
 
 
 WRAPPED = BASE.replace("  conv(16", "  features: {\n  conv(16").replace(
     "  globalavgpool", "  }\n  globalavgpool"
 )
+
+
+def before_pool(text: str) -> str:
+    return BASE.replace("  globalavgpool", f"  {text}\n  globalavgpool")
+
+
+STAGES = """\
+block ir(f, stride, t) {
+  let adds = stride == 1 and in.channels == f
+  residual if adds {
+    if t != 1 { ex: conv(in.channels * t, 1x1, bias = false) -> bn -> relu6 }
+    dw: depthwise(3x3, stride, pad = same, bias = false) -> bn -> relu6
+    pw: conv(f, 1x1, bias = false) -> bn
+  }
+}
+network small {
+  input image[24, 24, 8]
+  for (i, (t, f, n, s)) in enumerate([(1, 8, 1, 1), (6, 16, 2, 2), (4, 24, 3, 2)]) {
+    s{i}: repeat n as j { ir(f, s if j == 0 else 1, t) }
+  }
+}
+"""
 
 # Each was read against the programs: counts are weights + biases, K² C F + F.
 PAIRS = {
@@ -156,6 +179,105 @@ in 3 unit blocks: layer1.0…2
         ),
         "~ concat  inputs a, b → b, a",
     ),
+    "branches of several layers in another order": (
+        before_pool("concat { | a: conv(8, 1x1) -> relu | b: conv(8, 3x3, pad = 1) -> relu }"),
+        before_pool("concat { | b: conv(8, 3x3, pad = 1) -> relu | a: conv(8, 1x1) -> relu }"),
+        "~ concat  inputs a, b → b, a",
+    ),
+    "branches in another order and with other arguments": (
+        before_pool("concat { | a: conv(8, 1x1) -> relu | b: conv(8, 3x3, pad = 1) -> relu }"),
+        before_pool(
+            "concat { | b: conv(8, 5x5, pad = 2) -> relu | a: conv(8, 1x1, bias = false) -> relu }"
+        ),
+        """\
+                                              params    MACs
+~ b       conv, kernel 3x3 → 5x5, pad 1 → 2  +8.19 K  +2.1 M
+~ a       conv, bias true → false                 -8
+~ concat  inputs a, b → b, a""",
+    ),
+    "norms after named layers, in another order": (
+        before_pool("concat { | a: conv(8, 1x1) -> relu | b: conv(8, 3x3, pad = 1) -> relu }"),
+        before_pool(
+            "concat { | b: conv(8, 3x3, pad = 1) -> bn -> relu | a: conv(8, 1x1) -> bn -> relu }"
+        ),
+        """\
+                            params  MACs
++ b.bn                         +16
+- relu4
++ a.bn, a.relu  bn -> relu     +16
+~ concat        inputs relu4, relu5 → b.relu, a.relu
+→ renamed: a → a.conv, b → b.conv""",
+    ),
+    "names that were exchanged": (
+        before_pool("concat { | a: conv(8, 1x1) -> relu | b: conv(8, 3x3, pad = 1) -> relu }"),
+        before_pool("concat { | b: conv(8, 1x1) -> relu | a: conv(8, 3x3, pad = 1) -> relu }"),
+        "→ renamed: a → b, b → a",
+    ),
+    "layers and their norms in another order": (
+        before_pool("p: conv(64, 3x3, pad = 1); bn -> relu\n  q: conv(64, 1x1); bn -> relu"),
+        before_pool("q: conv(64, 1x1); bn -> relu\n  p: conv(64, 3x3, pad = 1); bn -> relu"),
+        """\
+~ q              conv, input relu4 → relu3
+~ p              conv, input relu3 → relu4
+~ globalavgpool  input q → p
+→ renamed: bn4 → bn5, bn5 → bn4""",
+    ),
+    "layers and the norms before them in another order": (
+        before_pool("bn -> relu; p: conv(64, 3x3, pad = 1)\n  bn -> relu; q: conv(64, 1x1)"),
+        before_pool("bn -> relu; q: conv(64, 1x1)\n  bn -> relu; p: conv(64, 3x3, pad = 1)"),
+        """\
+~ bn4            input p → relu3
+~ bn5            input relu3 → q
+~ globalavgpool  input q → p
+→ renamed: bn4 → bn5, bn5 → bn4""",
+    ),
+    "many branches in another order": (
+        before_pool(
+            "concat { | a: conv(8, 1x1) -> relu | b: conv(9, 1x1) -> relu "
+            "| c: conv(7, 1x1) -> relu }"
+        ),
+        before_pool(
+            "concat { | c: conv(7, 1x1) -> relu | b: conv(9, 1x1) -> relu "
+            "| a: conv(8, 1x1) -> relu }"
+        ),
+        "~ concat  inputs a, b, c → c, b, a",
+    ),
+    "a numbered scope put before others": (
+        STAGES,
+        STAGES.replace("(6, 16, 2, 2)", "(3, 12, 1, 1), (6, 16, 2, 2)"),
+        """\
+                                                                                 params     MACs
++ s1            (8 layers)                                                         +816   +401 K
+~ s2.0.ex.conv  filters 48 → 72                                                    +480   +276 K
+→ renamed: s1 → s2, s2 → s3
+= 6 more layers follow in shape or cost, in parameters s2.0.pw.conv, s2.0.dw.d…    +696  +86.4 K""",
+    ),
+    "numbered scopes, one of which is gone": (
+        STAGES,
+        STAGES.replace(" (6, 16, 2, 2),", ""),
+        """\
+                                                                                 params     MACs
+- s1            (17 layers)                                                     -6.16 K   -961 K
+~ s1.0.ex.conv  filters 64 → 32                                                    -768
+→ renamed: s2 → s1
+= 25 more layers follow in shape or cost, in parameters s1.0.pw.conv, s1.0.dw…  -1.18 K  +1.26 M""",
+    ),
+    "another numbered scope": (
+        STAGES,
+        STAGES.replace("(6, 16, 2, 2)", "(6, 18, 1, 1)"),
+        """\
+                                                                                 params     MACs
+~ s1.0.dw.depthwise  stride 2 → 1                                                         +187 K
+~ s1.0.pw.conv       filters 16 → 18                                                +96   +387 K
+- s1.1               ir (9 layers)                                              -4.35 K   -567 K
+~ s2.0.ex.conv       filters 64 → 72                                               +272   +599 K
+= 28 more layers follow in shape or cost, in parameters s2.0.pw.conv, s2.0.dw…     +300  +1.45 M""",
+    ),
+    "some layers put into a scope": (
+        BASE,
+        edited(("  globalavgpool", "  body: { globalavgpool"), ("(classes)\n", "(classes) }\n")),
+        "→ renamed: fc → body.fc",
+    ),
     "a layer at another place": (
         BASE.replace("  globalavgpool", "  p: bn\n  q: conv(64, 1x1)\n  r: relu\n  globalavgpool"),
         BASE.replace("  globalavgpool", "  q: conv(64, 1x1)\n  p: bn\n  r: relu\n  globalavgpool"),
@@ -218,6 +340,7 @@ def test_nothing_is_lost_between_shipped_networks(a: str, b: str) -> None:
     kinds = [change.kind for change in found.changes]
     assert kinds.count("added") == len(after.layers) - len(pairs)
     assert kinds.count("removed") == len(before.layers) - len(pairs)
+    assert_weights_follow(found)
     for measure in ("params", "macs"):
         moved = sum(getattr(change, measure) for change in found.changes)
         assert moved == getattr(after.trained, measure) - getattr(before.trained, measure)
@@ -225,6 +348,101 @@ def test_nothing_is_lost_between_shipped_networks(a: str, b: str) -> None:
     assert text.count("\n") < 100
     assert max(map(len, text.split("\n"))) <= 100
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_stored_weights_follow_the_renames(name: str) -> None:
+    before, after = map(report, PAIRS[name][:2])
+    assert_weights_follow(difference(before, after))
+    assert_weights_follow(difference(after, before))
+
+
+# The last ones have what few have: weights that would take another layer's name, names alike in two
+# scopes.
+@pytest.mark.parametrize("seed", [*range(150), 2084, 2350, 2407])
+def test_stored_weights_follow_the_renames_after_any_edits(seed: int) -> None:
+    dice = random.Random(seed)
+    lines = [some_lines(dice) for _ in range(dice.randint(2, 6))]
+    before = program_of(lines)
+    for _ in range(dice.randint(1, 4)):
+        edit(lines, dice)
+    there = difference(report(before), report(program_of(lines)))
+    back = difference(there.after, there.before)
+    assert_weights_follow(there)
+    assert_weights_follow(back)
+    arguments = [each for change in there.changes for each in change.arguments]
+    assert all(each.before != each.after for each in arguments)
+    assert {(b, a) for a, b in there.alignment.pairs.items()} == set(back.alignment.pairs.items())
+
+
+def assert_weights_follow(found: Difference) -> None:
+    """The renames take stored weights to the layers that correspond, and to no others."""
+    renames = {rename.before: rename for rename in found.renames}
+    assert len(renames) == len(found.renames)
+    new = [node.path for node in found.after.graph.nodes]
+    followed = dict.fromkeys(renames, 0)
+    for node in found.before.graph.nodes:
+        if node.op is None or not node.op.holds_weights:
+            continue
+        path = node.path
+        prefixes = [path[:depth] for depth in range(len(path) + 1) if path[:depth] in renames]
+        stored = path
+        if prefixes:
+            stored = renames[prefixes[-1]].after + path[len(prefixes[-1]) :]
+        if node.number in found.alignment.pairs:
+            assert stored == new[found.alignment.pairs[node.number]]
+            if prefixes:
+                followed[prefixes[-1]] += 1
+        elif prefixes:
+            assert stored not in new
+    assert followed == {rename.before: rename.layers for rename in found.renames}
+    assert 0 not in followed.values()
+
+
+LABELS = ["a", "b", "c", "d", "e1", "e2", "e3", "e4"]
+
+
+def some_lines(dice: random.Random, depth: int = 0) -> str:
+    """Some layers, perhaps in a scope, with names out of few."""
+    name = dice.choice(["", *(f"{name}: " for name in LABELS)])
+    layer = f"conv({dice.choice([4, 6])}, {dice.choice(['1x1', '3x3, pad = 1'])})"
+    rest = dice.choice(["", " -> relu", " -> bn -> relu"])
+    kind = dice.randrange(4 if depth < 2 else 2)
+    if kind < 2:
+        return f"{name}{layer}{rest}"
+    inside = "; ".join(some_lines(dice, depth + 1) for _ in range(dice.randint(1, 3)))
+    return f"{name}{'repeat 2 ' if kind == 3 else ''}{{ {inside} }}"
+
+
+def edit(lines: list[str], dice: random.Random) -> None:
+    i, j = dice.randrange(len(lines)), dice.randrange(len(lines))
+    kind = dice.randrange(6)
+    if kind == 0:
+        lines.insert(i, some_lines(dice))
+    elif kind == 1 and len(lines) > 1:
+        del lines[i]
+    elif kind == 2:
+        lines[i], lines[j] = lines[j], lines[i]
+    elif kind == 3:
+        old, new = dice.sample(LABELS, 2)
+        lines[:] = [line.replace(f"{old}: ", f"{new}: ") for line in lines]
+    elif kind == 4:
+        lines[i] = lines[i].replace("conv(4", "conv(6", dice.randint(1, 2))
+    else:
+        lines[i : j + 1] = [f"w: {{ {'; '.join(lines[i : j + 1])} }}"]
+
+
+def program_of(lines: list[str]) -> str:
+    """A network of these lines, in which each name stands where it is first."""
+    known = set()
+
+    def once(match: re.Match[str]) -> str:
+        new = match[0] not in known
+        known.add(match[0])
+        return match[0] if new else ""
+
+    text = re.sub(r"\w+: ", once, "\n".join(f"  {line}" for line in lines))
+    return f"network small {{\n  input image[8, 8, 3]\n{text}\n}}\n"
 
 
 @pytest.mark.parametrize(("a", "b"), PAIRS_OF_NETWORKS[:20])

@@ -3,14 +3,15 @@
 Each network is a tree of places: layers, and the scopes that their paths share. Scopes that
 correspond have their children aligned in order, so that the sum of likenesses is the largest
 (Needleman & Wunsch 1970); long stretches are cut first where children surely correspond, which
-keeps all near linear. What is left over on both sides was moved if it is alike.
+keeps all near linear. What keeps the name that someone chose corresponds in any order. What is
+left over on both sides was moved if it is alike.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Collection, Hashable, Sequence
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from netdsl.cost import CostReport
 from netdsl.graph import Graph, PassNumber
@@ -29,6 +30,7 @@ _SAME_FAMILY = 0.1
 _SAME_LABEL = 0.5
 _SAME_NUMBER = 0.1
 _SAME_CHANNELS = 0.05
+_DIGITS = "0123456789"
 _SCOPE = 4.0
 """A scope counts as this many layers."""
 
@@ -37,7 +39,8 @@ class Place(NamedTuple):
     """A layer, or a scope of layers whose paths begin alike.
 
     `form` is equal for places of the same structure, whatever their names. `labelled` says that
-    the name was chosen and not counted.
+    the name was chosen and not counted. Places with a number in `keeps` correspond to the one that
+    has the same there, and to no other.
     """
 
     name: str
@@ -45,10 +48,13 @@ class Place(NamedTuple):
     node: int | None
     children: tuple[Place, ...]
     form: int
+    layer_forms: dict[int, int]
     operators: dict[str, int]
     labelled: bool
     op: Op | None = None
     channels: Size = 0
+    inputs: tuple[int, ...] = ()
+    keeps: int = 0
 
     def layers(self) -> list[int]:
         """The nodes of its layers."""
@@ -67,6 +73,7 @@ class Alignment(NamedTuple):
 
 
 _Pairs: TypeAlias = "list[tuple[Place, Place]]"
+_Key = TypeVar("_Key", str, int)
 _Branches: TypeAlias = "dict[tuple[str, bool], _Branches | int]"
 
 
@@ -115,19 +122,24 @@ def _tree(graph: Graph, forms: dict[Hashable, int]) -> Place:
         if isinstance(inside, int):
             node = graph.nodes[inside]
             word = "" if node.op is None else node.op.name
-            labelled = name.rstrip("0123456789") != word
+            labelled = name.rstrip(_DIGITS) != word
             form = forms.setdefault(node.op, len(forms))
             counts = {word: 1}
-            channels = node.type.channels
-            return Place(name, path, inside, (), form, counts, labelled, node.op, channels)
+            channels, inputs = node.type.channels, tuple(node.inputs)
+            return Place(
+                name, path, inside, (), form, {form: 1}, counts, labelled, node.op, channels, inputs
+            )
         children = tuple(place(part, (*path, part), each) for (part, _), each in inside.items())
         counts = {}
+        layers: dict[int, int] = {}
         for child in children:
             for word, count in child.operators.items():
                 counts[word] = counts.get(word, 0) + count
+            for each, count in child.layer_forms.items():
+                layers[each] = layers.get(each, 0) + count
         form = forms.setdefault(tuple(child.form for child in children), len(forms))
         labelled = not isinstance(name, PassNumber) and not name.isdecimal()
-        return Place(name, path, None, children, form, counts, labelled)
+        return Place(name, path, None, children, form, layers, counts, labelled)
 
     return place("", (), root)
 
@@ -135,30 +147,168 @@ def _tree(graph: Graph, forms: dict[Hashable, int]) -> Place:
 def _children(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
     """Pairs of children that correspond, also where some were put into a scope or taken out."""
     names = {place.name for place in left}, {place.name for place in right}
-    left = _unwrapped(left, names[1], names[1] - names[0])
-    right = _unwrapped(right, names[0], names[0] - names[1])
+    layers = _layer_names(left), _layer_names(right)
+    left = _unwrapped(left, names[1], names[1] - names[0], layers[1])
+    right = _unwrapped(right, names[0], names[0] - names[1], layers[0])
+    left, right = _keeping_names(*_without_counted_names(left, right))
     found = _aligned(left, right)
     paired = {a.path for a, _ in found}, {b.path for _, b in found}
+    kept = {b.keeps: b for b in right if b.keeps}
     rest = {b.name: b for b in right if b.labelled and b.path not in paired[1]}
     for a in left:
-        if not a.labelled or a.path in paired[0] or a.name not in rest:
+        if a.path in paired[0]:
             continue
-        if _likeness(a, rest[a.name]) > 0:  # It keeps its name in another order.
-            found.append((a, rest.pop(a.name)))
+        if a.keeps:
+            found.append((a, kept[a.keeps]))
+        elif a.labelled and a.name in rest and _likeness(a, rest[a.name]) > 0:
+            found.append((a, rest.pop(a.name)))  # It keeps its name in another order.
     return found
 
 
-def _unwrapped(places: Sequence[Place], names: set[str], missing: set[str]) -> list[Place]:
+def _layer_names(places: Sequence[Place]) -> set[str]:
+    return {place.name for place in places if place.node is not None and place.labelled}
+
+
+def _has_weights(place: Place) -> bool:
+    return place.op is not None and place.op.holds_weights
+
+
+def _unwrapped(
+    places: Sequence[Place], names: set[str], missing: set[str], layers: set[str]
+) -> list[Place]:
     """The places, with a scope's children for each scope that only one network has, where half of
-    its children are missing beside it."""
+    its children are missing beside it; and for each that has a layer's name there, which then is
+    that of its first layer with weights."""
     found: list[Place] = []
     for place in places:
         inside = sum(child.name in missing for child in place.children)
         if place.name not in names and 0 < len(place.children) <= 2 * inside:
             found += place.children
+        elif place.children and place.name in layers:
+            first = next((child for child in place.children if _has_weights(child)), None)
+            found += [
+                child._replace(name=place.name, labelled=True) if child is first else child
+                for child in place.children
+            ]
         else:
             found.append(place)
     return found
+
+
+def _without_counted_names(
+    left: Sequence[Place], right: Sequence[Place]
+) -> tuple[list[Place], list[Place]]:
+    """The places, names taken as counted where they count up (stage1, stage2) to another number.
+
+    What was put before others there has shifted their names.
+    """
+    series = _series(left), _series(right)
+    shifted = {
+        stem
+        for stem, numbers in series[0].items()
+        if len(numbers) != len(series[1].get(stem, numbers))
+        and all(
+            sorted(found) == list(range(min(numbers), min(numbers) + len(found)))
+            for found in (numbers, series[1][stem])
+        )
+    }
+
+    def counted(place: Place) -> Place:
+        stem = place.name.rstrip(_DIGITS)
+        return place._replace(labelled=False) if stem in shifted else place
+
+    return [counted(place) for place in left], [counted(place) for place in right]
+
+
+def _series(places: Sequence[Place]) -> dict[str, list[int]]:
+    """The numbers that chosen names end in, by what is before them."""
+    found: dict[str, list[int]] = {}
+    for place in places:
+        stem = place.name.rstrip(_DIGITS)
+        if place.labelled and stem != place.name:
+            found.setdefault(stem, []).append(int(place.name[len(stem) :]))
+    return found
+
+
+def _keeping_names(
+    left: Sequence[Place], right: Sequence[Place]
+) -> tuple[list[Place], list[Place]]:
+    """The places, with a number in `keeps` for those that correspond by name in any order.
+
+    These are the same under the same chosen name; then those with other arguments, unless what they
+    were is there under another name. Counted layers next to them went with them.
+    """
+    numbers = {place.name: j for j, place in enumerate(right) if place.labelled}
+    named = {numbers[a.name]: i for i, a in enumerate(left) if a.labelled and a.name in numbers}
+    kept = {i: j for j, i in named.items() if left[i].form == right[j].form}
+    forms = _forms(left, kept.keys()), _forms(right, kept.values())
+    for j, i in named.items():
+        a, b = left[i], right[j]
+        if i in kept or a.form in forms[1] or b.form in forms[0]:
+            continue
+        if type(a.op) is type(b.op) and _likeness(a, b) > 0:
+            kept[i] = j
+    moved = _out_of_order(kept)
+    _take_along(left, right, list(kept.items()), 1, kept)
+    _take_along(left, right, moved, -1, kept)
+    keeping = list(left), list(right)
+    for number, (i, j) in enumerate(kept.items(), 1):
+        keeping[0][i] = left[i]._replace(keeps=number)
+        keeping[1][j] = right[j]._replace(keeps=number)
+    return keeping
+
+
+def _forms(places: Sequence[Place], known: Collection[int]) -> set[int]:
+    numbers = set(known)
+    return {place.form for i, place in enumerate(places) if i not in numbers}
+
+
+def _out_of_order(kept: dict[int, int]) -> list[tuple[int, int]]:
+    """The fewest pairs without which the others are in order."""
+    pairs = sorted(kept.items())
+    in_order = set(_rising(pairs))
+    return [pair for pair in pairs if pair not in in_order]
+
+
+def _take_along(
+    left: Sequence[Place],
+    right: Sequence[Place],
+    pairs: Sequence[tuple[int, int]],
+    step: int,
+    kept: dict[int, int],
+) -> None:
+    """Keep what leads on from these pairs too, or to them, if it is the same on both sides."""
+    taken = set(kept.values())
+    for i, j in pairs:
+        a, b = i + step, j + step
+        while (
+            0 <= a < len(left)
+            and 0 <= b < len(right)
+            and a not in kept
+            and b not in taken
+            and _goes_along(left[a], left[i])
+            and left[a].form == right[b].form
+            and not right[b].labelled
+            and all(
+                _leads_on(places[min(k, k - step)], places[max(k, k - step)])
+                for places, k in ((left, a), (right, b))
+            )
+        ):
+            kept[a] = b
+            taken.add(b)
+            a, b = a + step, b + step
+
+
+def _goes_along(layer: Place, kept: Place) -> bool:
+    """Whether it is a counted layer that may belong to another place, like its norm."""
+    if layer.op is None or layer.labelled:
+        return False
+    return not (layer.op.holds_weights and layer.op.name in kept.operators)
+
+
+def _leads_on(place: Place, after: Place) -> bool:
+    """Whether what the place gives is all that the next one reads."""
+    return len(after.inputs) == 1 and after.inputs[0] in place.layers()
 
 
 def _aligned(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
@@ -182,15 +332,15 @@ def _aligned(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
 
 
 def _name_and_form(place: Place) -> Hashable:
-    return place.name, place.form
+    return place.name, place.form, place.keeps
 
 
 def _name_and_operators(place: Place) -> Hashable:
-    return place.name, place.node is None, *sorted(place.operators.items())
+    return place.name, place.node is None, place.keeps, *sorted(place.operators.items())
 
 
 def _form(place: Place) -> Hashable:
-    return place.form
+    return place.form, place.keeps
 
 
 def _cut(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
@@ -223,6 +373,11 @@ def _anchors(
         position = next(rest.get(key(place), iter(())), None)
         if position is not None:
             candidates.append((i, position))
+    return _rising(candidates)
+
+
+def _rising(candidates: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest chain of pairs, sorted by the first, that rises in the second too."""
     # Longest increasing subsequence: `ends[k]` ends the best chain of k + 1 candidates.
     ends: list[int] = []
     last: list[int] = []
@@ -262,17 +417,19 @@ def _best(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
 
 def _likeness(a: Place, b: Place) -> float:
     """How alike two places are; 0 for those that can't correspond."""
+    if a.keeps != b.keeps:
+        return 0.0
     bonus = 0.0
     if a.name == b.name:
         bonus = _SAME_LABEL if a.labelled and b.labelled else _SAME_NUMBER
     if a.node is None and b.node is None:
         if a.form == b.form:
             return _SCOPE * (_EXACT + bonus)
-        shared = sum(min(count, b.operators.get(op, 0)) for op, count in a.operators.items())
-        share = 2 * shared / (sum(a.operators.values()) + sum(b.operators.values()))
+        share = _share(a.operators, b.operators)
         if share < 0.5 and (a.name != b.name or share == 0):
             return 0.0
-        return _SCOPE * (_SAME_OPERATOR * share + bonus)
+        same = _share(a.layer_forms, b.layer_forms)
+        return _SCOPE * (_SAME_OPERATOR * share + _SAME_ARGUMENTS * same + bonus)
     if a.node is None or b.node is None:
         return 0.0
     if a.channels == b.channels:
@@ -283,12 +440,18 @@ def _likeness(a: Place, b: Place) -> float:
         return 0.0
     if type(a.op) is type(b.op):
         values = vars(b.op)
-        same = [values[name] == value for name, value in vars(a.op).items()]
-        return _SAME_OPERATOR + _SAME_ARGUMENTS * same.count(True) / len(same) + bonus
+        equal = [values[name] == value for name, value in vars(a.op).items()]
+        return _SAME_OPERATOR + _SAME_ARGUMENTS * equal.count(True) / len(equal) + bonus
     # Operators of one family stand in one file: activations, norms, pools.
     family = type(a.op).__module__ == type(b.op).__module__
     label = bonus >= _SAME_LABEL and a.op.holds_weights == b.op.holds_weights
     return _SAME_FAMILY + bonus if family or label else 0.0
+
+
+def _share(a: dict[_Key, int], b: dict[_Key, int]) -> float:
+    """Which share of two collections both have; 1 for equal ones."""
+    shared = sum(min(count, b.get(key, 0)) for key, count in a.items())
+    return 2 * shared / (sum(a.values()) + sum(b.values()))
 
 
 def _find_moved(before: CostReport, after: CostReport, pairs: dict[int, int]) -> None:

@@ -5,12 +5,12 @@ Names of layers that hold no weights are not compared: nothing is kept under the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from netdsl.compare.align import Alignment, align
 from netdsl.cost import CostReport, LayerCost, Totals
-from netdsl.graph import Graph, Output
+from netdsl.graph import Graph, Node, Output
 from netdsl.report import plain, shape
 from netdsl.sizes import Size
 
@@ -23,7 +23,6 @@ ChangeKind: TypeAlias = Literal[
 ]
 
 _Path: TypeAlias = "tuple[str, ...]"
-_PathPair: TypeAlias = "tuple[_Path, _Path]"
 
 
 class ArgumentChange(NamedTuple):
@@ -61,12 +60,16 @@ class Change(NamedTuple):
 
 
 class Rename(NamedTuple):
-    """A layer or a scope with a new name, or a prefix under which layers moved."""
+    """A layer with weights whose path is another, or a prefix under which all such layers moved.
+
+    A path follows the rename with the longest prefix of it; without one it is as it was. No layer
+    that was removed gets a layer's path by it.
+    """
 
     before: tuple[str, ...]
     after: tuple[str, ...]
     layers: int
-    """How many layers with weights it renames."""
+    """How many layers with weights follow it."""
 
 
 class Difference(NamedTuple):
@@ -174,13 +177,47 @@ def _rewired(
     ordered = new.node.op is not None and new.node.op.name == "concat"
     if found == expected or (not ordered and sorted(found) == sorted(expected)):
         return ()
-    return (
-        ArgumentChange(
-            "input" if len(found) == len(expected) == 1 else "inputs",
-            _reads(before, old),
-            _reads(after, new),
+    texts = _inputs(before, after, old, new, pairs, origin)
+    if texts is None:
+        had = [number for number in was if number is not None], [origin[n] for n in found]
+        full = [[".".join(before.nodes[n].path) for n in numbers] for numbers in had]
+        texts = ", ".join(full[0]), ", ".join(full[1])
+    return (ArgumentChange("input" if len(found) == len(expected) == 1 else "inputs", *texts),)
+
+
+def _inputs(
+    before: Graph,
+    after: Graph,
+    old: LayerCost,
+    new: LayerCost,
+    pairs: dict[int, int],
+    origin: dict[int, int],
+) -> tuple[str, str] | None:
+    """What two layers read, in names none of which means one layer before and another after.
+
+    Counted names may do so; then it is said from which layers with weights the inputs come, or from
+    which of those that kept their names. None where these do not differ either.
+    """
+
+    def kept(a: int | None, b: int | None) -> bool:
+        return a is not None and b is not None and before.nodes[a].path == after.nodes[b].path
+
+    a_reads, b_reads = old.node.inputs, new.node.inputs
+    for was, now in (
+        (a_reads, b_reads),
+        (_behind(before, a_reads, lambda _: True), _behind(after, b_reads, lambda _: True)),
+        (
+            _behind(before, a_reads, lambda a: kept(a, pairs.get(a))),
+            _behind(after, b_reads, lambda b: kept(origin.get(b), b)),
         ),
-    )
+    ):
+        texts = _reads(before, old, was), _reads(after, new, now)
+        paths = {after.nodes[number].path: number for number in now}
+        if texts[0] != texts[1] and all(
+            paths.get(before.nodes[a].path) in (None, pairs.get(a)) for a in was
+        ):
+            return texts
+    return None
 
 
 def _through(graph: Graph, number: int, known: dict[int, int]) -> int | None:
@@ -193,10 +230,20 @@ def _through(graph: Graph, number: int, known: dict[int, int]) -> int | None:
     return number
 
 
-def _reads(graph: Graph, layer: LayerCost) -> str:
-    return ", ".join(
-        relative(graph.nodes[number].path, layer.node.path[:-1]) for number in layer.node.inputs
-    )
+def _behind(graph: Graph, numbers: Sequence[int], named: Callable[[int], bool]) -> list[int]:
+    """Of each chain that leads here, the nearest named layer with weights, else the first layer."""
+    found = []
+    for number in numbers:
+        while len(graph.nodes[number].inputs) == 1 and not (
+            _holds_weights(graph.nodes[number]) and named(number)
+        ):
+            (number,) = graph.nodes[number].inputs
+        found.append(number)
+    return found
+
+
+def _reads(graph: Graph, layer: LayerCost, inputs: Sequence[int]) -> str:
+    return ", ".join(relative(graph.nodes[number].path, layer.node.path[:-1]) for number in inputs)
 
 
 def relative(path: tuple[str, ...], scope: tuple[str, ...]) -> str:
@@ -205,41 +252,66 @@ def relative(path: tuple[str, ...], scope: tuple[str, ...]) -> str:
 
 
 def _renames(before: Graph, after: Graph, alignment: Alignment) -> Iterator[Rename]:
-    """Renamed scopes, then layers whose paths do not follow from these, once for each prefix."""
+    """What the new paths follow from, said of prefixes as short as that holds for; see `Rename`."""
     scopes = {a.path: b.path for a, b in alignment.scopes}
-    counted: dict[_PathPair, int] = {}
-    renamed: dict[_Path, _PathPair] = {}
-    for was, now in scopes.items():
-        if was and _expected(was, scopes) != now:
-            renamed[was] = _without_common_end(was, now)
-            counted[renamed[was]] = 0
-    for old, new in alignment.pairs.items():
-        node, path = before.nodes[old], after.nodes[new].path
-        if node.op is None or not node.op.holds_weights:
-            continue
-        for depth in range(1, len(node.path)):
-            if node.path[:depth] in renamed:
-                counted[renamed[node.path[:depth]]] += 1
-        if _expected(node.path, scopes) != path:
-            moved = _without_common_end(node.path, path)
-            counted[moved] = counted.get(moved, 0) + 1
-    for (was, now), layers in counted.items():
+    taken = {node.path for node in after.nodes if _holds_weights(node)}
+    images: dict[_Path, _Path | None] = {}
+    below: dict[_Path, list[_Path]] = {}
+    inside: dict[_Path, dict[_Path, None]] = {}
+    for node in filter(_holds_weights, before.nodes):
+        path = node.path
+        number = alignment.pairs.get(node.number)
+        images[path] = None if number is None else after.nodes[number].path
+        for depth in range(len(path) + 1):
+            below.setdefault(path[:depth], []).append(path)
+            if depth:
+                inside.setdefault(path[: depth - 1], {})[path[:depth]] = None
+
+    def moves_alike(place: _Path, target: _Path) -> bool:
+        return all(images[path] == target + path[len(place) :] for path in below[place])
+
+    def moves(place: _Path, target: _Path) -> bool:
+        """Whether none of its layers stays, and no removed one would take another's path."""
+        return not any(
+            target + path[len(place) :] in taken if images[path] is None else images[path] == path
+            for path in below[place]
+        )
+
+    renamed: dict[_Path, _Path] = {}
+    pending: list[tuple[_Path, _Path]] = [((), ())] if images else []
+    while pending:
+        place, expected = pending.pop()
+        first = below[place][0]
+        target = _prefix_before(first[len(place) :], images[first])
+        alike = target is not None and moves_alike(place, target)
+        if target is None or not alike:
+            target = scopes.get(place, expected)
+            if target == place or not moves(place, target):
+                target = expected
+        if target != expected:
+            renamed[place] = target
+        if not alike:
+            pending += [(each, target + each[-1:]) for each in reversed(inside.get(place, {}))]
+    counted = dict.fromkeys(renamed, 0)
+    for path, image in images.items():
+        prefixes = (path[:depth] for depth in reversed(range(len(path) + 1)))
+        prefix = next((each for each in prefixes if each in renamed), None)
+        if image is not None and prefix is not None:
+            counted[prefix] += 1
+    for was, layers in counted.items():
         if layers:
-            yield Rename(was, now, layers)
+            yield Rename(was, renamed[was], layers)
 
 
-def _expected(path: _Path, scopes: dict[_Path, _Path]) -> _Path:
-    """The path that follows from where the scopes around it went."""
-    depth = len(path) - 1
-    while path[:depth] not in scopes:
-        depth -= 1
-    return scopes[path[:depth]] + path[depth:]
+def _holds_weights(node: Node) -> bool:
+    return node.op is not None and node.op.holds_weights
 
 
-def _without_common_end(a: _Path, b: _Path) -> _PathPair:
-    while a and b and a[-1] == b[-1]:
-        a, b = a[:-1], b[:-1]
-    return a, b
+def _prefix_before(end: _Path, path: _Path | None) -> _Path | None:
+    """The path without this end; None where it ends otherwise, and of none."""
+    if path is None or path[len(path) - len(end) :] != end:
+        return None
+    return path[: len(path) - len(end)]
 
 
 def _outputs(before: Graph, after: Graph, pairs: dict[int, int]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from netdsl.amounts import short
-from netdsl.compare.difference import Change, Difference
+from netdsl.compare.difference import Change, Difference, Rename
 from netdsl.compare.entries import Entry, entries, few, many, ranges, unit_of, units_of
 from netdsl.cost import CostReport
 from netdsl.report import both, count
@@ -120,21 +120,23 @@ def _line(group: Sequence[Entry], *, indented: bool) -> _Line:
 
 
 def _renamed(found: Difference, units: dict[tuple[str, ...], str], width: int) -> list[_Line]:
-    """What was renamed alike in several blocks stands once."""
+    """What was renamed alike in several blocks stands once, and what went into one scope."""
     scopes = {a.path: b.path for a, b in found.alignment.scopes}
-    counted: dict[str, int] = {}
+    alike: dict[tuple[tuple[str, ...], str], list[tuple[str, int]]] = {}
     for rename in found.renames:
-        was, now = rename.before, rename.after
-        if was[:-1] and scopes.get(was[:-1]) == now[:-1]:
-            depth = len(unit_of(was, units))
-            was, now = was[depth:], now[depth:]
-        if not was:
-            text = f"{many(rename.layers, 'layer')} into {'.'.join(now)}"
-        elif not now:
-            text = f"{many(rename.layers, 'layer')} out of {'.'.join(was)}"
-        else:
-            text = f"{'.'.join(was)} → {'.'.join(now)}"
-        counted[text] = counted.get(text, 0) + 1
+        unit, was, now = _in_unit(rename, units, scopes)
+        text = name = f"{'.'.join(was)} → {'.'.join(now)}"
+        if now[len(now) - len(was) :] == was:
+            text = f"into {'.'.join(now[: len(now) - len(was)])}"
+        elif was[len(was) - len(now) :] == now:
+            text = f"out of {'.'.join(was[: len(was) - len(now)])}"
+        alike.setdefault((unit, text), []).append((name if was and now else "", rename.layers))
+    counted: dict[str, int] = {}
+    for (_, text), renamed in alike.items():
+        name = renamed[0][0]
+        if len(renamed) > 1 or not name:
+            name = f"{many(sum(layers for _, layers in renamed), 'layer')} {text}"
+        counted[name] = counted.get(name, 0) + 1
     if not counted:
         return []
     texts = [text if times == 1 else f"{text} ({times} times)" for text, times in counted.items()]
@@ -147,6 +149,20 @@ def _renamed(found: Difference, units: dict[tuple[str, ...], str], width: int) -
             rows.append(" ")
         rows[-1] += f" {text}{comma}"
     return [_Line(row[0], row[2:], "") for row in rows]
+
+
+def _in_unit(
+    rename: Rename,
+    units: dict[tuple[str, ...], str],
+    scopes: dict[tuple[str, ...], tuple[str, ...]],
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The block or pass around what was renamed, and both paths from there where it stays there."""
+    was, now = rename.before, rename.after
+    for unit in (was, unit_of(was, units)):
+        around = scopes.get(unit)
+        if (unit in units or not unit) and around is not None and now[: len(around)] == around:
+            return unit, was[len(unit) :], now[len(around) :]
+    return (), was, now
 
 
 def _followed(changes: Sequence[Change]) -> _Line:
