@@ -27,7 +27,7 @@ from netdsl.teach.context import Context
 from netdsl.teach.lesson import Layer, Repeat, of_network
 from netdsl.tensor import TensorType
 
-MANY = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
 
 # ---------------------------------------------------------------- no arithmetic can lie
@@ -204,8 +204,9 @@ def test_what_a_place_explains_is_what_is_counted(name):
 
 
 @pytest.fixture
-def explain(capsys):
-    """Run the command; its exit code, output and messages."""
+def explain(capsys, monkeypatch):
+    """Run the command, as in a pipe; its exit code, output and messages."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # Of a terminal that the tests may run in.
 
     def explained(*arguments):
         code = run(["explain", *arguments])
@@ -299,6 +300,88 @@ def test_what_is_said_of_windows_that_are_not_square():
         assert "sees the whole image" not in notes[path]
 
 
+DIFFER = "the body's F(x) is 4×3×16, x is 8×6×8, and only equal shapes can be added, so "
+SHORTCUTS = [
+    (
+        "p: avgpool(2x2); c: conv(16, 1x1)",
+        "W_s·P(x)",
+        ["p", "c"],
+        "p shrinks 8×6 to 4×3, then c makes 16 of its 8 channels",
+    ),
+    (
+        "c: conv(16, 1x1); p: maxpool(2x2)",
+        "P(W_s·x)",
+        ["c", "p"],
+        "c makes 16 of its 8 channels, then p shrinks 8×6 to 4×3",
+    ),
+    (
+        "c: conv(16, 1x1, stride = 2); bn",
+        "W_s·x",
+        ["c"],
+        "W_s makes 16 of its 8 channels and takes only every second row and column",
+    ),
+    (
+        "c: conv(16, 3x3, stride = 2, pad = 1)",
+        "W_s·x",
+        ["c"],
+        "W_s makes 16 of its 8 channels and shrinks 8×6 to 4×3",
+    ),
+    (
+        "c: conv(4, 1x1); relu; d: conv(16, 2x2, stride = 2)",
+        "G(x)",
+        ["c", "d"],
+        "c makes 4 of its 8 channels, then d makes 16 of its 4 channels and shrinks 8×6 to 4×3",
+    ),
+    ("s: space_to_depth(2); t: conv(16, 1x1)", "G(x)", ["s", "t"], "s makes 32 of its 8"),
+    ("concat { | maxpool(2x2) | avgpool(2x2) }", "G(x)", [], ""),
+]
+
+
+def said_of_sums(body, shortcut, image="8, 6, 8"):
+    text = f"""network net {{ input image[{image}]
+      residual {{ {body} }} shortcut {{ {shortcut} }} }}"""
+    layers = of_network(load(Source("net.net", text)).report).layers
+    notes = {layer.path: " ".join(step.note for step in layer.steps) for layer in layers}
+    return {path: words for path, words in notes.items() if "y = F(x) + " in words}
+
+
+@pytest.mark.parametrize(
+    ("shortcut", "function", "paths", "does"), SHORTCUTS, ids=[each[0] for each in SHORTCUTS]
+)
+def test_what_each_layer_of_a_shortcut_does(shortcut, function, paths, does):
+    said = said_of_sums("conv(16, 3x3, stride = 2, pad = 1)", shortcut)
+    assert list(said) == [*paths, "add"]
+    assert f"y = F(x) + {function}: the body F, and " in said["add"]
+    for path in paths:
+        assert f" of y = F(x) + {function}: {DIFFER}{does}" in said[path]
+        assert ("as in ResNet-D" in said[path]) == (path == "p" and "avgpool" in shortcut)
+    assert "every row" not in " ".join(said.values())
+
+
+def test_a_shortcut_that_only_pools_has_no_weights():
+    said = said_of_sums("conv(8, 3x3, stride = 2, pad = 1)", "p: maxpool(2x2)")
+    assert "so p shrinks 8×6 to 4×3" in said["p"]
+    assert said["add"].endswith("the shortcut's pooling P of x, which has no weights")
+    assert "W_s" not in " ".join(said.values())
+
+
+def test_a_shortcut_that_need_not_be():
+    same = "x is 8×6×8 as F(x) is, so it could be added as it is; here "
+    said = said_of_sums("conv(8, 3x3, pad = 1)", "c: conv(8, 1x1)")
+    assert f"W_s of y = F(x) + W_s·x: {same}it is projected all the same" in said["c"]
+    said = said_of_sums("conv(8, 3x3, pad = 1)", "c: conv(4, 1x1); relu; d: conv(8, 1x1)")
+    assert f"{same}c makes 4 of its 8 channels, then d makes 8 of its 4" in said["c"]
+    said = said_of_sums("conv(8, 3x3, pad = 1)", "c: conv(8, 1x1); relu")
+    assert f"y = F(x) + G(x): {same}it goes through c all the same" in said["c"]
+
+
+def test_a_shortcut_of_open_sizes():
+    said = said_of_sums(
+        "conv(8, 3x3, stride = 2, pad = 1)", "c: conv(8, 2x2, stride = 2, pad = same)", "H, W, 8"
+    )
+    assert "so W_s changes H×W to ceil(H/2)×ceil(W/2)" in said["c"]
+
+
 def test_open_sizes_in_numbers():
     """Thousands are set apart, and LaTeX has one kind of brackets for what is rounded."""
     size = symbol("H")
@@ -347,6 +430,57 @@ def test_a_changed_argument_is_a_difference():
     assert [each.call for each in other.differences] == ["dropout(rate = 0.2)"]
 
 
+REPEATS = """
+block unit(f, d, wide) {
+  a: conv(f, 3x3, pad = d, dilation = d)
+  b: conv(f, 3x3, pad = 1, groups = f)
+  concat { | identity | c: conv(f, 1x1, stride = wide); upsample(wide) }
+}
+network net { input image[16, 16, 4]
+  u1: unit(4, 1, 1)
+  u2: unit(8, 2, 1)
+  u3: unit(4, 2, 2)
+}
+"""
+
+
+def test_arguments_that_shapes_do_not_show_are_a_difference():
+    first, second = of_network(load(Source("net.net", REPEATS)).report).entries[-2:]
+    calls = {each.path: each.call for each in first.differences}
+    assert calls == {
+        "a": "conv(filters = 8, kernel = 3x3, pad = 2, dilation = 2)",
+        "b": "",  # A group for each channel, as before.
+        "c": "",  # The depth alone.
+        "concat": "",
+    }
+    calls = {each.path: each.call for each in second.differences}
+    assert (second.like, calls["a"]) == (
+        "u1",
+        "conv(filters = 4, kernel = 3x3, pad = 2, dilation = 2)",
+    )
+    assert calls["c"] == "conv(filters = 4, kernel = 1x1, stride = 2)"
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "latex", "json"])
+def test_such_arguments_are_shown(explain, tmp_path, output_format):
+    file = tmp_path / "net.net"
+    file.write_text(REPEATS)
+    code, out, _ = explain(str(file), "--format", output_format)
+    assert code == 0
+    assert "conv(filters = 8, kernel = 3x3, pad = 2, dilation = 2)" in out
+    if output_format == "text":
+        assert "  concat  16×16×(8 + 8) → 16×16×16\n" in out
+
+
+def test_a_new_sum_says_what_it_adds(explain):
+    _, out, _ = explain("mobilenet_v2")
+    told = "y = F(x) + x: the body has only to learn what x lacks"
+    assert re.findall(rf"add \(new\) .*\n +{re.escape(told)}\n", out)
+    _, out, _ = explain("resnet50")
+    assert f"\n  add    56×56×256 → 56×56×256\n         {told}\n" in out
+    assert out.count(told) == 1
+
+
 def test_open_sizes_stay_in_the_formulas(explain, tmp_path):
     file = tmp_path / "open.net"
     file.write_text(
@@ -357,6 +491,16 @@ def test_open_sizes_stay_in_the_formulas(explain, tmp_path):
     unbroken = " ".join(out.split())
     assert "⌊(H + 2·1 − 3)/2⌋ + 1 = ceil(H/2)" in unbroken
     assert "3·3·3·8 · ceil(H/2)·ceil(W/2) = 216 ceil(H/2) ceil(W/2)" in unbroken
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg11", "torchvision/maxvit_t"])
+def test_all_lines_fit(name):
+    lesson = of_network(load(name).report)
+    for width in (80, 100):
+        text = show.text(lesson, width=width, color=False)
+        assert all(len(line) <= width for line in text.splitlines())
+        for step in lesson.sums:
+            assert " = ".join(show.equation(step)) in " ".join(text.split())
 
 
 @pytest.mark.parametrize("name", ["lenet5", "googlenet"])
@@ -470,7 +614,10 @@ def test_markdown(explain):
     assert code == 0
     assert "\n## conv1\n" in out
     assert "- **weights**: `K·K·C·F = 7·7·3·64 = 9,408` — no bias\n" in out
-    assert "| `conv1` | 56×56×256 → 28×28×128 | 32,768 | 25,690,112 |" in out
+    call = "conv(filters = 128, kernel = 1x1, stride = 2, bias = false, init = he_normal)"
+    assert f"| `conv1`, `{call}` | 56×56×256 → 28×28×128 | 32,768 | 25,690,112 |" in out
+    assert "| `conv2` | 28×28×128 → 28×28×128 | 147,456 | 115,605,504 |" in out
+    assert "\n- `add`: y = F(x) + x: the body has only to learn what x lacks\n" in out
 
 
 def test_latex(explain):
@@ -480,6 +627,23 @@ def test_latex(explain):
     assert r"118{,}013{,}952" in out
     assert out.count(r"\begin{") == out.count(r"\end{")
     assert out.isascii(), "any engine can read it"
+
+
+def bare_words(latex):
+    """Runs of letters that LaTeX would set as a product of as many numbers."""
+    inside = re.findall(r"\\begin\{align\*\}(.*?)\\end\{align\*\}|\$(.*?)\$", latex, re.DOTALL)
+    left = re.sub(r"\\(text|mathrm)\{[^}]*\}|\\[a-zA-Z]+", "", str(inside).replace("\\\\", "\\"))
+    return re.findall("[A-Za-z]{2,}", left.replace("\\n", ""))
+
+
+def test_words_in_mathematics_are_text():
+    assert bare_words(r"$K \\cdot depth$") == ["depth"]
+    for name in [*NETWORKS, "efficientnet_lite0", "torchvision/maxvit_t"]:
+        assert bare_words(show.latex(of_network(load(name).report))) == []
+    text = "network net { input image[rows, W, 3]\n conv(8, 3x3, stride = 2) }"
+    out = show.latex(of_network(load(Source("net.net", text)).report))
+    assert r"\frac{\text{rows} + 2" in out
+    assert bare_words(out) == []
 
 
 # ---------------------------------------------------------------- the quiz

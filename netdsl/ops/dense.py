@@ -66,9 +66,10 @@ class Dense(Op):
         kernel = named("C", x.channels) * features
         places = {1: (), 2: ("T",), 3: ("H", "W")}[len(x.shape)]
         rows = [named(letter, size) for letter, size in zip(places, x.shape, strict=False)]
+        sees = {1: "all inputs", 2: "all of its token", 3: "its pixel's channels"}[len(x.shape)]
         note = "+ F: a bias for each output" if self.bias else "no bias"
         return (
-            Step(AXES[len(x.shape)][-1], features, "every one sees all inputs"),
+            Step(AXES[len(x.shape)][-1], features, f"every one sees {sees}"),
             Step("weights", kernel + features if self.bias else kernel, note),
             Step("macs", kernel * product(*rows) if rows else kernel),
         )

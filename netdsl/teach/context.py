@@ -22,16 +22,20 @@ from netdsl.graph import Node, Region
 from netdsl.ops.attention import BlockAttention, CosineWindowAttention, WindowAttention
 from netdsl.ops.base import Op
 from netdsl.ops.conv import Conv, ConvTranspose, Depthwise
+from netdsl.ops.dense import Dense
 from netdsl.ops.merge import Concat
 from netdsl.ops.norm import BatchNorm
-from netdsl.ops.pool import AdaptiveAveragePool, AdaptiveMaxPool
-from netdsl.ops.shape import Flatten, Reshape, SpaceToDepth, Upsample
+from netdsl.ops.pool import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool
+from netdsl.ops.shape import Flatten, Identity, Reshape, SpaceToDepth, Upsample
 from netdsl.ops.windows import every_place
-from netdsl.tensor import Field, Window
+from netdsl.report import node_indices
+from netdsl.tensor import Field, TensorType, Window
 
 _PIXEL = Window(1, 1)
 _WINDOWED = (BlockAttention, CosineWindowAttention, WindowAttention)
 _ADAPTIVE = (AdaptiveAveragePool, AdaptiveMaxPool)
+_PROJECTIONS = (Conv, ConvTranspose, Dense, Depthwise)
+"""What is linear in x and has weights to learn."""
 
 
 class Context:
@@ -195,46 +199,169 @@ class Context:
         )
 
     def _residual(self, node: Node) -> Iterator[Step]:
-        """Why a shortcut projects, and what is added."""
+        """Why a shortcut has layers, and what is added."""
         around = self.regions[node.number]
-        for above, region in pairwise(around):
-            shortcut = region.kind == "branch" and region.definition == "shortcut"
-            if shortcut and self.report.layers[node.number].macs != 0:
-                yield from self._projection(node, above)
-        inner = around[-1]
-        if inner.kind == "residual" and node.number in inner.items:
-            if inner.taken == "shortcut":
-                yield remark("y = F(x) + W_s·x: the body F, and the shortcut's projection W_s of x")
-            elif inner.taken == "identity":
-                yield remark("y = F(x) + x: the body has only to learn what x lacks")
+        for residual, branch in pairwise(around):
+            if branch.kind == "branch" and branch.definition == "shortcut":
+                yield from self._on_shortcut(node, residual, branch)
+        added = self.added(node)
+        if added:
+            yield remark(added)
 
-    def _projection(self, node: Node, residual: Region) -> Iterator[Step]:
+    def added(self, node: Node) -> str:
+        """What the sum of a residual adds; nothing of other layers."""
+        inner = self.regions[node.number][-1]
+        if inner.kind != "residual" or node.number not in inner.items:
+            return ""
+        if inner.taken == "shortcut":
+            return self._added(inner)
+        identity = "y = F(x) + x: the body has only to learn what x lacks"
+        return identity if inner.taken == "identity" else ""
+
+    def _added(self, residual: Region) -> str:
+        """What the sum of a residual with a shortcut adds."""
+        branches = [item for item in residual.items if isinstance(item, Region)]
+        shortcut = next(each for each in branches if each.definition == "shortcut")
+        chain = self._chain(shortcut)
+        function = _function(chain)
+        names = {
+            "W_s·x": "the shortcut's projection W_s of x",
+            "P(x)": "the shortcut's pooling P of x, which has no weights",
+            "W_s·P(x)": "the shortcut, which pools x (P) and then projects it (W_s)",
+            "P(W_s·x)": "the shortcut, which projects x (W_s) and then pools it (P)",
+        }
+        return f"y = F(x) + {function}: the body F, and " + names.get(
+            function, "what the shortcut's own layers G make of x"
+        )
+
+    def _chain(self, branch: Region) -> tuple[Node, ...]:
+        """The layers of a shortcut in a row; none where its ways part or meet."""
+        nodes = tuple(self.nodes[index] for index in node_indices(branch))
+        before = (branch.input, *(node.number for node in nodes))
+        in_a_row = all(node.inputs == (index,) for node, index in zip(nodes, before, strict=False))
+        return nodes if in_a_row else ()
+
+    def _on_shortcut(self, node: Node, residual: Region, branch: Region) -> Iterator[Step]:
+        """What a shortcut's layers do to x, told at each that does something to its shape.
+
+        W_s is He et al., Deep Residual Learning, 2015, section 3.3; the mean before it is
+        ResNet-D of He et al., Bag of Tricks for Image Classification, 2018, section 4.2.
+        """
         body = residual.items[0]
-        if residual.input is None or not isinstance(body, Region) or body.output is None:
+        chain = self._chain(branch)
+        moving = [each for each in chain if self._changes(each)]
+        told = moving or [each for each in chain if isinstance(each.op, _PROJECTIONS)]
+        if (
+            node not in told
+            or branch.input is None
+            or not isinstance(body, Region)
+            or body.output is None
+        ):
             return
-        x, wanted = self.nodes[residual.input].type, self.nodes[body.output].type
+        x, wanted = self.nodes[branch.input].type, self.nodes[body.output].type
+        function = _function(chain)
+        alone = function == "W_s·x"
+        opening = f"W_s of y = F(x) + {function}" if alone else f"shortcut of y = F(x) + {function}"
         if x == wanted:
+            does = "it is projected all the same"
+            if not alone:
+                does = self._work(moving) or f"it goes through {_listed(told)} all the same"
             yield remark(
-                f"W_s of y = F(x) + W_s·x: x is {x} as F(x) is, so it could be added as it is; "
-                "here it is projected all the same"
+                f"{opening}: x is {x} as F(x) is, so it could be added as it is; here {does}"
             )
             return
-        does = []
-        if x.channels != wanted.channels:
-            does.append(f"makes {wanted.channels} of its {x.channels} channels")
-        if x.shape[:-1] != wanted.shape[:-1] and isinstance(node.op, Conv):
-            does.append(f"takes only {every_place(node.op.stride)}")
+        does = f"W_s {' and '.join(self._deeds(node))}" if alone else self._work(moving)
         yield remark(
-            f"W_s of y = F(x) + W_s·x: the body's F(x) is {wanted}, x is {x}, and only equal "
-            f"shapes can be added, so W_s " + (" and ".join(does) or "changes x's shape")
+            f"{opening}: the body's F(x) is {wanted}, x is {x}, and only equal shapes can be "
+            f"added, so {does}"
         )
+        after = next((each for each in chain if each.number > node.number), None)
+        if (
+            isinstance(node.op, AveragePool)
+            and after is not None
+            and isinstance(after.op, Conv)
+            and (after.op.kernel, after.op.stride) == (_PIXEL, _PIXEL)
+            and all(
+                size >= step > 1 for size, step in zip(node.op.kernel, node.op.step, strict=True)
+            )
+        ):
+            step = node.op.step
+            yield remark(
+                f"a 1×1 convolution of stride {_stride(step)} in place of both would use one pixel "
+                f"of {step.height * step.width} and ignore the others; the mean uses them all, as "
+                "in ResNet-D"
+            )
+
+    def _changes(self, node: Node) -> bool:
+        return node.type != self.nodes[node.inputs[0]].type
+
+    def _work(self, nodes: list[Node]) -> str:
+        """What layers do in turn: avgpool shrinks … and conv makes …."""
+        return ", then ".join(f"{_path(node)} {' and '.join(self._deeds(node))}" for node in nodes)
+
+    def _deeds(self, node: Node) -> list[str]:
+        """What a layer does to the shape of its input."""
+        old, new = self.nodes[node.inputs[0]].type, node.type
+        if len(old.shape) != len(new.shape):
+            return [f"turns {old} into {new}"]
+        deeds = []
+        if old.channels != new.channels:
+            deeds.append(f"makes {new.channels} of its {old.channels} channels")
+        if old.shape[:-1] != new.shape[:-1]:
+            deeds.append(_moved(node.op, old, new))
+        return deeds or ["keeps the shape"]
+
+
+def _function(chain: tuple[Node, ...]) -> str:
+    """What a shortcut adds: W_s·x, W_s·P(x) and so on; G(x) for all that has no such name.
+
+    A batch norm counts to the projection before it: at inference both are one linear map.
+    """
+    text, projected, pooled = "x", False, False
+    for node in chain:
+        if isinstance(node.op, _PROJECTIONS) and not projected:
+            text, projected = f"W_s·{text}", True
+        elif isinstance(node.op, (AveragePool, MaxPool)) and not pooled:
+            text, pooled = f"P({text})", True
+        elif not (isinstance(node.op, Identity) or (isinstance(node.op, BatchNorm) and projected)):
+            return "G(x)"
+    return text if projected or pooled else "G(x)"
+
+
+def _moved(op: Op | None, old: TensorType, new: TensorType) -> str:
+    """What a layer does to rows and columns, or to tokens."""
+    if isinstance(op, Conv) and op.kernel == _PIXEL and op.stride != _PIXEL:
+        return f"takes only {every_place(op.stride)}"
+    sizes = tuple(zip(old.shape[:-1], new.shape[:-1], strict=True))
+    numbers = [(a, b) for a, b in sizes if isinstance(a, int) and isinstance(b, int)]
+    verb = "changes"
+    if len(numbers) == len(sizes):
+        verb = "shrinks" if all(a >= b for a, b in numbers) else verb
+        verb = "grows" if all(a <= b for a, b in numbers) else verb
+    before, after = ("×".join(map(str, each.shape[:-1])) for each in (old, new))
+    return f"{verb} {before} to {after}"
+
+
+def _path(node: Node) -> str:
+    return ".".join(node.path)
+
+
+def _listed(nodes: list[Node]) -> str:
+    return " and ".join(map(_path, nodes))
+
+
+def _stride(step: Window) -> str:
+    return str(step.height) if step.height == step.width else str(step)
 
 
 def _seen(op: Op, field: Field, axis: int, window: int, step: int) -> tuple[Term, Term]:
     """The field R' and the step J' after a layer, along one axis."""
     seen, stride = named("R", window), named("J", step)
+    # Named as in the weights of the same layer.
+    side = "K" if field.kernel.height == field.kernel.width else ("K_h", "K_w")[axis]
     if isinstance(op, (Conv, Depthwise)):
-        more = named("K", op.kernel[axis]) - 1
+        side = "K" if op.kernel.height == op.kernel.width else ("K_h", "K_w")[axis]
+        more = named(side, op.kernel[axis]) - 1
         if op.dilation[axis] > 1:
             more = named("D", op.dilation[axis]) * more
     elif isinstance(op, ConvTranspose):
@@ -243,7 +370,7 @@ def _seen(op: Op, field: Field, axis: int, window: int, step: int) -> tuple[Term
     elif isinstance(op, Upsample):
         more = term(field.kernel[axis]) - 1
     else:
-        letter = "S" if isinstance(op, SpaceToDepth) else "M" if isinstance(op, _WINDOWED) else "K"
+        letter = "S" if isinstance(op, SpaceToDepth) else "M" if isinstance(op, _WINDOWED) else side
         more = named(letter, field.kernel[axis]) - 1
     if field.zoom[axis] > 1:
         moved = largest(stride // named("S", field.zoom[axis]), 1)

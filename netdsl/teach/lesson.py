@@ -38,7 +38,10 @@ class Difference(NamedTuple):
     new: bool = False
     """Whether the other pass has no such layer."""
     call: str = ""
-    """The operator's arguments, where these alone differ."""
+    """The operator with its arguments, where these differ in what the shapes don't show."""
+    inputs: tuple[TensorType, ...] = ()
+    note: str = ""
+    """What a sum adds, where the other pass has no such sum or adds something else."""
 
 
 class Repeat(NamedTuple):
@@ -198,8 +201,6 @@ class _Walk:
         repeats = [self._compared(region, other) for other in before]
         best = min(reversed(repeats), key=_distance)
         if best.is_same:
-            # Of a row of equal passes, the first is named.
-            best = best._replace(like=self.first.get(best.like, best.like))
             self.first[".".join(region.path)] = best.like
         last = self.entries[-1]
         joins = isinstance(last, Repeat) and last.is_same and last.like == best.like
@@ -213,14 +214,22 @@ class _Walk:
         differences = []
         for path, layer in now.items():
             known = then.get(path)
-            if known is None:
-                differences.append(Difference(path, layer, new=True))
-            elif _counts(layer) and _numbers(layer) != _numbers(known):
-                differences.append(Difference(path, layer))
-            elif layer.node.op != known.node.op and layer.node.op is not None:
-                differences.append(Difference(path, layer, call=layer.node.op.text()))
+            note = self.context.added(layer.node)
+            if known is not None and note == self.context.added(known.node):
+                note = ""
+            differs = note != "" or (known is not None and layer.node.op != known.node.op)
+            call = ""
+            if known is not None:
+                shown = _counts(layer) and _numbers(layer) != _numbers(known)
+                differs = differs or shown
+                call = _changed(layer, known, depth=not shown)
+            if differs or known is None:
+                inputs = tuple(self.context.nodes[index].type for index in layer.node.inputs)
+                differences.append(Difference(path, layer, known is None, call, inputs, note))
         missing = tuple(path for path in then if path not in now)
+        # Of a row of equal passes, the first is named.
         like = ".".join(other.path)
+        like = self.first.get(like, like)
         return Repeat((".".join(region.path),), like, tuple(differences), missing)
 
     def _inside(self, region: Region) -> dict[str, LayerCost]:
@@ -233,6 +242,28 @@ class _Walk:
                 inner = ".".join(layer.node.path[len(region.path) :])
                 found[inner or layer.node.op.name] = layer
         return found
+
+
+def _changed(layer: LayerCost, known: LayerCost, *, depth: bool = False) -> str:
+    """The operator of a layer with its arguments, where these differ from the known layer's.
+
+    The output's depth, which a shape beside it shows, only counts where that is asked for.
+    """
+    op, other = layer.node.op, known.node.op
+    if op is None or other is None:
+        return ""
+    unseen = [key for key in type(op).parameters if depth or key not in ("filters", "features")]
+    same = type(op) is type(other) and all(
+        _argument(layer, key) == _argument(known, key) for key in unseen
+    )
+    return "" if same else op.text()
+
+
+def _argument(layer: LayerCost, key: str) -> object:
+    """An argument of a layer; a group for each channel is the same with any number of them."""
+    value = getattr(layer.node.op, key)
+    each = key == "groups" and value != 1 and value == layer.input.channels
+    return "one for each channel" if each else value
 
 
 def _distance(repeat: Repeat) -> tuple[bool, int]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from netdsl.derivation import Step, latex_size, latex_symbol, shown
+from netdsl.ops.merge import Concat
 from netdsl.report import count, plain, shape
 from netdsl.teach.lesson import Difference, Layer, Lesson, Repeat
 from netdsl.terminal import display_width, styled
@@ -41,17 +44,18 @@ def equation(step: Step) -> list[str]:
 def text(lesson: Lesson, *, width: int, color: bool) -> str:
     """For a terminal of `width` columns."""
     about = lesson.documentation.strip().split("\n", 1)[0]
+    first, *more = wrapped(f"{lesson.network}: {about}" if about else lesson.network, "", width)
     head = styled(lesson.network, "bold", color=color)
-    parts = [f"{head}: {about}" if about else head]
+    parts = ["\n".join([head + first[len(lesson.network) :], *more])]
     short = False
     for entry in lesson.entries:
         if isinstance(entry, Layer):
             parts.append("\n".join(_layer_text(entry, width, color)))
         elif short and entry.is_same:
             # A row of one-line entries needs no space in between.
-            parts[-1] += "\n" + "\n".join(_repeat_text(entry, color))
+            parts[-1] += "\n" + "\n".join(_repeat_text(entry, width, color))
         else:
-            parts.append("\n".join(_repeat_text(entry, color)))
+            parts.append("\n".join(_repeat_text(entry, width, color)))
         short = isinstance(entry, Repeat) and entry.is_same
     if lesson.sums:
         head = styled("the whole network", "bold", color=color)
@@ -60,13 +64,30 @@ def text(lesson: Lesson, *, width: int, color: bool) -> str:
 
 
 def _layer_text(layer: Layer, width: int, color: bool) -> list[str]:
-    head = f"{styled(layer.path, 'bold', color=color)}  {layer.call}"
-    line = styled(f"line {layer.line}", "dim", color=color)
-    lines = [f"{head}  {line}", f"{_INDENT}{shapes(layer)}"]
+    lines = _heading(layer.path, layer.call, width, color, f"line {layer.line}")
+    lines += wrapped(shapes(layer), _INDENT, width)
     lines += _steps_text(layer.steps, width, color)
     if layer.also:
         lines += wrapped(f"the same line makes {_several(layer.also)}", _INDENT, width)
     return lines
+
+
+def _heading(path: str, words: str, width: int, color: bool, line: str = "") -> list[str]:
+    """A path, what is said of it and its line, in rows of at most `width` columns."""
+    rows, row = [], path
+    pieces = [
+        ("  " if position == 0 else " ", word) for position, word in enumerate(words.split(" "))
+    ]
+    for gap, piece in [*pieces, ("  ", line)] if line else pieces:
+        if display_width(row + gap + piece) > width:
+            rows.append(row)
+            row = _INDENT * 2 + piece
+        else:
+            row += gap + piece
+    if line:
+        row = row[: -len(line)] + styled(line, "dim", color=color)
+    rows.append(row)
+    return [styled(path, "bold", color=color) + rows[0][len(path) :], *rows[1:]]
 
 
 def shapes(layer: Layer) -> str:
@@ -93,7 +114,11 @@ def _steps_text(steps: tuple[Step, ...], width: int, color: bool) -> list[str]:
             if position and display_width(row) + display_width(joined) > width:
                 lines.append(row)
                 row, joined = place, f"= {part}"
-            row += joined
+            for piece in _pieces(joined, width - display_width(row)):
+                if display_width(row) + display_width(piece) > width and row.strip():
+                    lines.append(row)
+                    row, piece = place + _INDENT, piece.lstrip()
+                row += piece
         note = f"   {step.note}" if step.note else ""
         if note and display_width(row) + display_width(note) > width:
             lines.append(row)
@@ -101,6 +126,19 @@ def _steps_text(steps: tuple[Step, ...], width: int, color: bool) -> list[str]:
         else:
             lines.append(row + styled(note, "dim", color=color))
     return lines
+
+
+def _pieces(part: str, room: int) -> list[str]:
+    """A part of an equation where it may be broken, before each + of its own: only if it must."""
+    if display_width(part) <= room:
+        return [part]
+    pieces, depth = [""], 0
+    for character, after in zip(part, f"{part[1:]} ", strict=True):
+        depth += (character in "(⌊⌈") - (character in ")⌋⌉")
+        if character == " " and after == "+" and depth == 0:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 def wrapped(sentence: str, indent: str, width: int) -> list[str]:
@@ -114,19 +152,38 @@ def wrapped(sentence: str, indent: str, width: int) -> list[str]:
     return [*lines, row]
 
 
-def _repeat_text(repeat: Repeat, color: bool) -> list[str]:
-    lines = [f"{styled(_several(repeat.paths), 'bold', color=color)}  {repeat_words(repeat)}"]
+def _repeat_text(repeat: Repeat, width: int, color: bool) -> list[str]:
+    lines = _heading(_several(repeat.paths), repeat_words(repeat), width, color)
     rows = [difference(each) for each in repeat.differences]
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
-    for path, sizes, weights, macs, call in rows:
-        cells = [
-            path.ljust(widths[0]),
-            sizes.ljust(widths[1]),
-            weights.rjust(widths[2]),
-            macs.rjust(widths[3]),
-            call,
-        ]
-        lines.append((_INDENT + "  ".join(cells)).rstrip())
+    counted = [row for row in rows if row[2] or row[3]]
+    paths = max((len(row[0]) for row in rows), default=0)
+    widths = [max((len(row[i]) for row in counted), default=0) for i in (1, 2, 3)]
+    # Paths that leave no room for the numbers beside them stand above these.
+    pieces = [len(piece) for row in rows for piece in (row[1], *row[4].split(" "))]
+    above = 2 * len(_INDENT) + paths + max([sum(widths) + 2 * len(_INDENT), *pieces]) > width
+    place = _INDENT * 2 if above else _INDENT + " " * (paths + 2)
+    for each, (path, sizes, weights, macs, call) in zip(repeat.differences, rows, strict=True):
+        cells = [sizes]
+        if weights or macs:
+            cells = [sizes.ljust(widths[0]), weights.rjust(widths[1]), macs.rjust(widths[2])]
+        if above:
+            lines.append(_INDENT + path)
+            row = place
+        else:
+            row = f"{_INDENT}{path.ljust(paths)}  "
+        for position, cell in enumerate(cells):
+            between = "  " if position else ""
+            if position and display_width(row + between + cell.rstrip()) > width:
+                lines.append(row.rstrip())
+                row, between, cell = place, "", cell.strip()
+            row += between + cell
+        if call and display_width(f"{row}  {call}") <= width:
+            row, call = f"{row}  {call}", ""
+        lines.append(row.rstrip())
+        lines += wrapped(call, place, width) if call else []
+        if each.note:
+            told = wrapped(each.note, place, width)
+            lines += [styled(line, "dim", color=color) for line in told]
     return lines
 
 
@@ -149,11 +206,27 @@ def difference(each: Difference) -> tuple[str, str, str, str, str]:
     cost = each.cost
     return (
         f"{each.path} (new)" if each.new else each.path,
-        f"{cost.input} → {cost.node.type}",
+        _change(each),
         f"{count(cost.params)} weights" if cost.params != 0 else "",
         f"{count(cost.macs)} multiplications" if cost.macs != 0 else "",
         each.call,
     )
+
+
+_FEW = 6
+"""As many inputs are listed in one cell."""
+
+
+def _change(each: Difference) -> str:
+    """The shapes that enter and leave; equal ones once, and depths that are laid in a row added."""
+    inputs, output = each.inputs or (each.cost.input,), each.cost.node.type
+    enters = ", ".join(map(str, dict.fromkeys(inputs)))
+    if isinstance(each.cost.node.op, Concat) and len(inputs) > 1:
+        depths = " + ".join(str(x.channels) for x in inputs)
+        if len(inputs) > _FEW:
+            depths = f"{inputs[0].channels} + … + {inputs[-1].channels}"
+        enters = "×".join((*map(str, output.shape[:-1]), f"({depths})"))
+    return f"{enters} → {output}"
 
 
 def _several(paths: tuple[str, ...]) -> str:
@@ -182,12 +255,16 @@ def markdown(lesson: Lesson) -> str:
             lines += ["", "| layer | shapes | weights | multiplications |", "| --- " * 4 + "|"]
             for each in entry.differences:
                 cells = (
-                    f"`{each.call or each.path}`" + (" (new)" if each.new else ""),
-                    f"{each.cost.input} → {each.cost.node.type}",
+                    f"`{each.path}`"
+                    + (f", `{each.call}`" if each.call else "")
+                    + (" (new)" if each.new else ""),
+                    _change(each),
                     count(each.cost.params),
                     count(each.cost.macs),
                 )
                 lines.append(f"| {' | '.join(cells)} |")
+            notes = [f"- `{each.path}`: {each.note}" for each in entry.differences if each.note]
+            lines += ["", *notes] if notes else []
     if lesson.sums:
         lines += ["", "## The whole network", "", *map(_step_markdown, lesson.sums)]
     return "\n".join(lines)
@@ -236,13 +313,15 @@ def latex(lesson: Lesson) -> str:
             lines += ["", rf"\subsection*{{{_escaped(entry.path)}}}"]
             lines.append(rf"\texttt{{{_escaped(entry.call)}}}: {_escaped(shapes(entry))}")
             lines += _steps_latex(entry.steps)
+            if entry.also:
+                lines += ["", _escaped(f"The same line makes {_several(entry.also)}.")]
             continue
         lines += ["", rf"\subsection*{{{_escaped(_several(entry.paths))}}}"]
         lines.append(_escaped(_sentence(repeat_words(entry))))
         if entry.differences:
             lines.append(r"\begin{itemize}")
             for each in entry.differences:
-                cells = difference(each)
+                cells = (*difference(each), each.note)
                 lines.append(rf"\item {_escaped(', '.join(filter(None, cells)))}")
             lines.append(r"\end{itemize}")
     if lesson.sums:
@@ -281,7 +360,22 @@ def _equation_latex(step: Step) -> list[str]:
     for part in parts:
         if part and part not in kept:
             kept.append(part)
-    return kept
+    return [_WORDS.sub(_upright, part) for part in kept]
+
+
+_WORDS = re.compile(
+    r"\\(?:mathrm|text)\{[^}]*\}|\\[a-zA-Z]+"
+    r"|(?P<word>[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+|[A-Za-z]{2,})"
+)
+"""A command with its argument, if that is text; or a word, that mathematics would take for numbers.
+
+H is a number; `depthwise`, and an open size of the name `img_h`, are words.
+"""
+
+
+def _upright(found: re.Match[str]) -> str:
+    word = found["word"]
+    return found[0] if word is None else rf"\text{{{_escaped(word)}}}"
 
 
 def _escaped(words: str) -> str:
@@ -341,9 +435,11 @@ def _repeat_json(repeat: Repeat) -> dict[str, object]:
                 "new": each.new,
                 "call": each.call,
                 "input": shape(each.cost.input),
+                "inputs": [shape(x) for x in each.inputs],
                 "output": shape(each.cost.node.type),
                 "params": plain(each.cost.params),
                 "macs": plain(each.cost.macs),
+                "note": each.note,
             }
             for each in repeat.differences
         ],
