@@ -10,7 +10,7 @@ from netdsl.search import Refused
 from netdsl.size_bounds import Region
 from netdsl.size_sets import EVERY
 from netdsl.size_words import as_condition, region_in_words
-from netdsl.solve import Answer, Trial, show
+from netdsl.solve import Answer, Trial, assignments
 from netdsl.terms import Formula
 
 _TITLES = {
@@ -28,8 +28,9 @@ def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
     graph = opened.report.graph
     values = opened.at_default()
     names = ", ".join((*opened.defaults, *opened.parameters))
+    names += "".join(f", with {name} = {size}" for name, size in opened.tied.items())
     limited = {name: held for name, held in opened.valid.items() if held != EVERY}
-    where = f" where {region_in_words(limited)}" if limited else ""
+    where = f"{',' if opened.tied else ''} where {region_in_words(limited)}" if limited else ""
     where += "".join(f", but not where {region_in_words(region)}" for region in _exempt(opened))
     lines = [f"{graph.name} for any {names}{where}", ""]
     for quantity, formula in opened.formulas().items():
@@ -40,7 +41,7 @@ def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
             title = _TITLES[quantity] if number == 0 else ""
             lines.append(f"{title.ljust(_WIDTH)} {'+' if number else ' '} {summand}")
         if formula.terms and values is not None:
-            value = f"{_amount(quantity, formula.at(values))} at {_assignments(values)}"
+            value = f"{_amount(quantity, formula.at(values))} at {assignments(values)}"
             lines.append(f"{'':{_WIDTH}} = {value}")
     if layers:
         lines += ["", *_parts(opened, compact=compact)]
@@ -57,7 +58,7 @@ def formulas_text(opened: OpenNetwork, *, layers: bool, compact: bool) -> str:
     if opened.differs_at_default:
         sizes = {name: value for name, value in opened.defaults.items() if value is not None}
         notes.append(
-            f"these formulas are not for {_assignments(sizes)}, its sizes by default, where the "
+            f"these formulas are not for {assignments(sizes)}, its sizes by default, where the "
             "program takes another way; a `where` behind the input chooses one"
         )
     notes += [f"{each.name} stays as it is: {each.text()}" for each in opened.kept]
@@ -96,6 +97,7 @@ def formulas_json(opened: OpenNetwork) -> dict[str, object]:
         "network": graph.name,
         "input": shape(graph.nodes[0].type),
         "defaults": opened.defaults,
+        "with": {name: str(size) for name, size in opened.tied.items()},
         "parameters": opened.parameters,
         "kept": {each.name: each.text() for each in opened.kept},
         "multiples": opened.multiples(),
@@ -151,11 +153,11 @@ def answer_text(network: str, answer: Answer) -> str:
     names = list(answer.best.values)
     which = "largest" if answer.largest else "smallest"
     lines = [
-        f"{network}: {_assignments(answer.best.values)} is the {which} with {bound.text}",
+        f"{network}: {assignments(answer.best.values)} is the {which} with {bound.text}",
         "",
     ]
     trials = [
-        (_assignments(trial.values), *_outcome(bound.measure, trial, verdict))
+        (assignments(trial.values), *_outcome(bound.measure, trial, verdict))
         for trial, verdict in ((answer.best, "meets it"), (answer.beyond, "does not"))
     ]
     widths = [max(len(trial[column]) for trial in trials) for column in (0, 1)]
@@ -185,10 +187,6 @@ def _outcome(measure: str, trial: Trial, verdict: str) -> tuple[str, str]:
 
 def _amount(measure: str, value: int) -> str:
     return f"{value:,} ({size_bytes(value)})" if measure.endswith("bytes") else both(value)
-
-
-def _assignments(values: dict[str, int] | dict[str, int | float]) -> str:
-    return ", ".join(f"{name} = {show(value)}" for name, value in values.items())
 
 
 def answer_json(network: str, answer: Answer) -> dict[str, object]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
+from types import MappingProxyType
 from typing import NamedTuple
 
 from netdsl import syntax
@@ -19,18 +20,26 @@ from netdsl.elaborate import Elaboration
 from netdsl.fuel import OpenComparison
 from netdsl.graph import Graph, Node
 from netdsl.ops.base import Requirement
+from netdsl.records import records
+from netdsl.scope import Scope
 from netdsl.size_bounds import Fitted, Region, fitted, least
-from netdsl.size_conditions import allowed_sizes, holds
+from netdsl.size_conditions import allowed_sizes, conjuncts, holds, in_a_row, set_meeting
 from netdsl.size_errors import nothing_allowed, nothing_left, refutation, suggesting
-from netdsl.size_sets import EVERY, SizeSet, Undecidable, always_zero, meeting
+from netdsl.size_sets import EVERY, NONE, SizeSet, Undecidable, always_zero, meeting
 from netdsl.size_words import as_condition, in_words
-from netdsl.sizes import Expression, Size, Symbol, UndecidedSize, evaluate, symbols
+from netdsl.sizes import Expression, Size, Symbol, UndecidedSize, evaluate, rises, symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType
 
 _RELATIONS = {"equal": "==", "divisible": "%", "at least": ">="}
 _TRIED = 48
 """How many values of each of several sizes are tried when looking for a counterexample."""
+
+_FIRSTS = (1, 100, 1_000)
+"""From where on sizes are tried, so that conditions that take large ones meet some."""
+
+_LONG = 80
+"""Longer conditions on several sizes are not shown."""
 
 _SECONDS = 0.5
 """Of processor time. The networks that netdsl ships take 0.01 s at most."""
@@ -56,7 +65,8 @@ class EverySize(NamedTuple):
     `defaults` are what the sizes are unless they are set. `allowed` are those that the input's
     `where` lets in, `valid` those of them for which the network is proved to work, but for the
     `exempt`. With `questions`, it may work for fewer. `together` are conditions of `where` that
-    neither takes in, since they are about several sizes at once.
+    neither takes in, since they are about several sizes at once. `tied` are the named sizes that
+    `where` gives as functions of the others.
     """
 
     defaults: Mapping[str, int]
@@ -69,10 +79,14 @@ class EverySize(NamedTuple):
     together: tuple[str, ...] = ()
     images: tuple[TensorType, ...] = ()
     """The sizes that the image has on its way, in closed form, channels left out."""
+    tied: Mapping[str, Size] = MappingProxyType({})
 
     @property
     def smallest(self) -> dict[str, int] | None:
-        """The smallest sizes that are proved; None where there are none, or that isn't known."""
+        """The smallest sizes that are proved; None where there are none, or that isn't known.
+
+        Where `where` demands something of several sizes together, that is not known.
+        """
         if self.together:
             return None
         found = {name: each.smallest() for name, each in self.valid.items()}
@@ -83,7 +97,11 @@ class EverySize(NamedTuple):
                 outside = self.valid[name] - region[name]
                 found[name] = outside.smallest()
         sizes = {name: size for name, size in found.items() if size is not None}
-        return sizes if len(sizes) == len(found) else None
+        return self.with_tied(sizes) if len(sizes) == len(found) else None
+
+    def with_tied(self, sizes: dict[str, int]) -> dict[str, int]:
+        """Values of the open sizes, and of those that `where` gives in terms of them."""
+        return sizes | {name: evaluate(size, sizes) for name, size in self.tied.items()}
 
 
 def decide(elaboration: Elaboration, defaults: Mapping[str, int]) -> EverySize | None:
@@ -125,7 +143,8 @@ class _Decision:
         """What layers need besides."""
         self.end_s = time.process_time() + _SECONDS
         self.questions: dict[str, Question] = {}
-        self.diagnostics: dict[tuple[str, Span], Diagnostic] = {}
+        self.diagnostics: dict[tuple[str, Span], tuple[Diagnostic, bool]] = {}
+        """What fails at each place, and whether for values of one size whatever the others are."""
         self.conditions = tuple(each.expression for each in elaboration.conditions)
         self.impossible: tuple[Diagnostic, ...] = ()
         """Why the network works for no size at all."""
@@ -143,7 +162,10 @@ class _Decision:
                     break
                 if (len(_unknowns_of(need)) > 1) == several:
                     (self.need_together if several else self.need)(node, need)
-        valid = {name: each & self.needed[name] for name, each in self.large.items()}
+        valid = {
+            name: NONE if self.impossible else each & self.needed[name]
+            for name, each in self.large.items()
+        }
         return EverySize(
             self.defaults,
             self.allowed,
@@ -151,13 +173,7 @@ class _Decision:
             tuple(self.questions.values()),
             tuple(self.exempt()),
             self.fitted(valid),
-            self.impossible
-            + suggesting(
-                tuple(self.diagnostics.values()),
-                self.clause() if self.diagnostics else "",
-                self.graph.nodes[0].origin.span,
-                self.conditions,
-            ),
+            self.impossible + self.refuted(),
             tuple(dict.fromkeys(each.span.text for each in self.together)),
             tuple(dict.fromkeys(self.images())),
         )
@@ -185,10 +201,10 @@ class _Decision:
         ]
         asserted, _ = allowed_sizes(assertions, self.unknowns)
         self.allowed = {name: held & asserted[name] for name, held in allowed.items()}
+        self.large = dict(self.allowed)
 
     def leave_something(self) -> None:
         """Find from which sizes on every layer has at least one pixel."""
-        self.large = dict(self.allowed)
         several: list[tuple[Node, Expression]] = []
         seen: set[Size] = set()
         for node in self.graph.nodes:
@@ -202,6 +218,7 @@ class _Decision:
                     return
                 try:
                     name, held = meeting(size, ">=", 1)
+                    left = EVERY if name is None else self.large[name] & held
                 except Undecidable as why:
                     if len(symbols(size)) > 1:
                         several.append((node, size))
@@ -210,7 +227,6 @@ class _Decision:
                     continue
                 if name is None:
                     continue
-                left = self.large[name] & held
                 if left.is_empty and not self.large[name].is_empty:
                     self.impossible = (nothing_left(node, in_words(held, name), self.conditions),)
                     return
@@ -244,10 +260,10 @@ class _Decision:
         try:
             _, held = meeting(need.left, _RELATIONS[need.relation], need.right)
             missing = self.large[name] - held
+            self.needed[name] &= held
         except Undecidable as why:
             self.ask(f"whether {need.subject} for every {name}: {why}", node.origin.span)
             return
-        self.needed[name] &= held
         if missing.is_empty:
             return
         possible = not (self.large[name] & held).is_empty
@@ -269,17 +285,22 @@ class _Decision:
         difference = (
             need.left % need.right if need.relation == "divisible" else need.left - need.right
         )
+        names = sorted(_unknowns_of(need))
+        together = " and ".join(names)
+        condition = f": where {need.condition}" if len(need.condition) < _LONG else ""
         try:
             if need.relation == "at least":
                 low = least(difference, self.large)
-                if low is None or low < 0:
-                    self.ask(f"whether {need.subject}", node.origin.span)
-                return
+                if low is not None and low >= 0:
+                    return
+                if rises(difference):  # Large enough images do; the default itself was checked.
+                    text = f"from which {together} on {need.subject}{condition}"
+                    self.ask(text, node.origin.span)
+                    return
             elif isinstance(difference, Expression) and always_zero(difference):
                 return
         except Undecidable:
             pass
-        names = sorted(_unknowns_of(need))
         starts = [self.defaults.get(name, 1) for name in names]
         choices = [
             list(islice(self.large[name].numbers(start), _TRIED))
@@ -287,31 +308,45 @@ class _Decision:
         ]
         for numbers in sorted(product(*choices), key=sum):
             values = self.example(dict(zip(names, numbers, strict=True)))
-            if values is not None and evaluate(difference, values) != 0:
-                all_names = " and ".join(names)
-                message = f"whether {need.subject} depends on {all_names} together"
+            if values is not None and not need.is_met(values):
+                message = f"whether {need.subject} depends on {together} together"
                 self.refute(node, need, message, values, tuple(names))
-                self.ask(f"for which {all_names} {need.subject}", node.origin.span)
+                self.ask(f"for which {together} {need.subject}{condition}", node.origin.span)
                 return
-        together = " and ".join(names)
-        self.ask(f"whether {need.subject} for every {together}", node.origin.span)
+        self.ask(f"whether {need.subject} for every {together}{condition}", node.origin.span)
 
     def example(self, chosen: dict[str, int]) -> dict[str, int] | None:
         """Sizes for all names, of which some are chosen, that all conditions allow."""
         alike = max(chosen.values())
-        for other in (None, alike, *range(1, _TRIED)):
+        for other in (None, alike, *range(1, _TRIED), *_FIRSTS):
             values = {
                 name: chosen.get(name, self.defaults.get(name, 1) if other is None else other)
                 for name in self.unknowns
             }
             if any(values[name] not in self.large[name] for name in values if name not in chosen):
                 continue
-            scopes = self.elaboration.conditions
-            if all(holds(single, scopes[0].scope, values) for single in self.together):
+            if self.is_allowed(values):
                 return values
             if len(chosen) == len(values):
                 return None
         return None
+
+    def is_allowed(self, values: Mapping[str, int]) -> bool:
+        """Whether sizes, each of which is allowed, meet the conditions on several together."""
+        return all(
+            holds(single, self.elaboration.conditions[0].scope, values) for single in self.together
+        )
+
+    def has_some(self, region: Region) -> bool:
+        """Whether sizes of the region are seen that all conditions allow."""
+        choices = [
+            [each for first in _FIRSTS for each in islice(held.numbers(first), _TRIED // 3)]
+            for held in region.values()
+        ]
+        return any(
+            self.is_allowed(dict(zip(region, numbers, strict=True)))
+            for numbers in product(*choices)
+        )
 
     def refute(
         self,
@@ -323,19 +358,49 @@ class _Decision:
     ) -> None:
         """Report a need that some sizes fail, once for each place."""
         found = refutation(node, self.inputs(node), need, message, values, names)
-        self.diagnostics.setdefault((found.code, found.span), found)
+        self.diagnostics.setdefault((found.code, found.span), (found, len(names) == 1))
+
+    def refuted(self) -> tuple[Diagnostic, ...]:
+        """What fails, with the `where` that keeps it out if it fails for a size by itself."""
+        found = self.diagnostics.values()
+        clause = self.clause() if any(alone for _, alone in found) else ""
+        start = self.graph.nodes[0].origin.span
+        return tuple(
+            suggesting(each, clause if alone else "", start, self.conditions)
+            for each, alone in found
+        )
 
     def clause(self) -> str:
-        """The `where` that would keep out what does not work; "" where none is known."""
+        """The `where` that would keep out what does not work; "" where none is known.
+
+        What the input demands already stays, but for what is about those sizes alone.
+        """
         limited = {
-            name: self.allowed[name] & held
-            for name, held in self.needed.items()
-            if held != EVERY and not (held & self.large[name]).is_empty
+            name: self.allowed[name] & held for name, held in self.needed.items() if held != EVERY
         }
-        if not limited or self.together:
+        region = {name: held & limited.get(name, EVERY) for name, held in self.large.items()}
+        if not limited or not self.has_some(region):
             return ""
-        texts = (as_condition(limited.get(name, held), name) for name, held in self.allowed.items())
-        return " and ".join(text for text in texts if text)
+        limits = {name: as_condition(held, name) for name, held in limited.items()}
+        texts = []
+        for condition in self.elaboration.conditions:
+            for single in conjuncts(condition.expression):
+                name = self.about(single, condition.scope)
+                texts.append(limits.get(name or "", in_a_row(single)))
+        return " and ".join(text for text in dict.fromkeys((*texts, *limits.values())) if text)
+
+    def about(self, condition: syntax.Expression, scope: Scope) -> str | None:
+        """The one size whose allowed values take a condition in."""
+        try:
+            name, _ = set_meeting(condition, scope)
+        except Undecidable:
+            return None
+        if name is None:
+            # What made its symbol a multiple is true of it, and about it all the same.
+            named = {each.name for each in records(condition) if isinstance(each, syntax.Name)}
+            sizes = [each for each in named if isinstance(scope.find(each), Expression)]
+            name = sizes[0] if len(sizes) == 1 else None
+        return name
 
     def exempt(self) -> Iterator[Exempt]:
         """Where comparisons of the program come out otherwise than in general."""
@@ -355,6 +420,8 @@ class _Decision:
                 return None
             if name is not None:
                 region[name] = region.get(name, self.allowed[name]) & held
+            elif held.is_empty:
+                return None
         if any(each.is_empty for each in region.values()):
             return None
         return {name: region[name] for name in self.unknowns if name in region}

@@ -22,7 +22,7 @@ from netdsl.every_size import Exempt, decide
 from netdsl.exits import PROGRAM_HAS_ERRORS, Failure
 from netdsl.fuel import OpenComparison
 from netdsl.graph import Graph
-from netdsl.input_sizes import known_multiples
+from netdsl.input_sizes import known_multiples, tied_sizes
 from netdsl.open_parameters import Kept, Opened, open_parameters
 from netdsl.program import ProgramFile
 from netdsl.report import rows
@@ -57,8 +57,8 @@ class OpenNetwork(NamedTuple):
     """A network whose input's sizes are left open, and some of its parameters.
 
     `defaults` are the sizes by name, with the value that each has unless it is set; None where the
-    program gives none. `parameters` are those open besides, with their values, and `kept` those
-    that can't be.
+    program gives none. `tied` are sizes that the input's `where` gives as functions of those.
+    `parameters` are those open besides, with their values, and `kept` those that can't be.
     """
 
     report: CostReport
@@ -78,6 +78,7 @@ class OpenNetwork(NamedTuple):
     """Whether the program takes another way at the default sizes than the formulas."""
     parameters: dict[str, int]
     kept: tuple[Kept, ...]
+    tied: Mapping[str, Size]
 
     def at_default(self) -> dict[str, int] | None:
         """The value of everything open; None where the program does not give all, or the formulas
@@ -85,7 +86,13 @@ class OpenNetwork(NamedTuple):
         if self.differs_at_default:
             return None
         known = {name: value for name, value in self.defaults.items() if value is not None}
-        return known | self.parameters if len(known) == len(self.defaults) else None
+        if len(known) < len(self.defaults):
+            return None
+        return self.with_tied(known) | self.parameters
+
+    def with_tied(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """The sizes with those that are functions of them."""
+        return {**sizes, **{name: value_at(size, sizes) for name, size in self.tied.items()}}
 
     def allows(self, values: Mapping[str, int]) -> bool:
         """Whether the input may have these sizes, and every layer has something left of them.
@@ -93,7 +100,7 @@ class OpenNetwork(NamedTuple):
         A program can still refuse them, such as by an assertion.
         """
         scope = Scope(self.scope)
-        scope.names.update(values)
+        scope.names.update(self.with_tied(values))
         try:
             if not all(truth(condition, scope) for condition in self.conditions):
                 return False
@@ -194,12 +201,28 @@ def open_network(
         raise NoFormula(f"the costs of `{name}` are too long for a formula") from None
     if not defaults and not further.defaults:
         kept = "; ".join(f"`{each.name}`: {each.text()}" for each in further.kept)
+        image = elaboration.graph.nodes[0].type
+        named = ", ".join(f"`{each}`" for each in _defaults(statements, closed, {}))
         raise NoFormula(
-            f"the input of `{name}` is always {elaboration.graph.nodes[0].type}, so its costs are "
-            "numbers; `input image[H, W, 3] default [224, 224, 3]` leaves its sizes open"
+            (
+                f"no size of `{name}` is open: its input is {image}, as asked; leave {named} open"
+                if named
+                else f"the input of `{name}` is always {image}, so its costs are numbers; "
+                "`input image[H, W, 3] default [224, 224, 3]` leaves its sizes open"
+            )
             + (f". Of its parameters none can be: {kept}" if kept else "")
         )
     given = {key: setting.value for key, setting in settings.items()}
+    tied = tied_sizes(
+        {
+            size.name: axis
+            for axis, size in enumerate(statements[0].sizes)
+            if isinstance(size, syntax.Name) and size.name in defaults
+        },
+        elaboration.graph.nodes[0].type.shape,
+    )
+    for size in tied:
+        del defaults[size]
     sizes = (size for node in report.graph.nodes for size in node.type.shape)
     return OpenNetwork(
         report,
@@ -213,6 +236,7 @@ def open_network(
         closed is not None and _differs(report, closed, defaults, further.defaults),
         further.defaults,
         further.kept,
+        tied,
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import lcm
 
 from netdsl import syntax
 from netdsl.bind import Given
-from netdsl.diagnostics import Label
+from netdsl.diagnostics import Fault, Label
 from netdsl.evaluate import evaluate, truth
-from netdsl.scope import Scope, describe, fail
+from netdsl.scope import Scope, UnknownValue, describe, fail
 from netdsl.size_conditions import conjuncts
-from netdsl.sizes import Expression, Size, symbol
+from netdsl.sizes import Expression, Size, symbol, symbols
 from netdsl.source import Span
 
 
@@ -30,15 +31,15 @@ def input_shape(
             defaults[0].span.to(defaults[-1].span),
         )
     multiples = known_multiples(statement.where, scope)
-    alike = _equal_names(statement.where)
+    equals = _equals(statement.where)
     shape: list[Size] = []
     for position, size in enumerate(statement.sizes):
         default = None if defaults is None else defaults[position]
         if isinstance(size, syntax.Name) and scope.find(size.name) is None:
             named = _named_size(size, default, settings, multiples, symbolic, scope)
             if isinstance(named, Expression):
-                # `where H == W` leaves one unknown.
-                others = (scope.find(other) for other in alike.get(size.name, ()))
+                # `where H == W` leaves one unknown, as does `where W == 2 * H`.
+                others = (_known(each, scope) for each in equals.get(size.name, ()))
                 named = next((each for each in others if isinstance(each, Expression)), named)
             scope.bind(size.name, named, size.span)
         value = evaluate(size, scope)
@@ -60,6 +61,19 @@ def input_shape(
             else (Label(defaults[0].span.to(defaults[-1].span), "the default"),),
         )
     return tuple(shape)
+
+
+def tied_sizes(axes: Mapping[str, int], shape: tuple[Size, ...]) -> dict[str, Size]:
+    """The open sizes that `where` gives as functions of others, `W == 2 * H`, with the function.
+
+    `axes` are those of the names in the input's `shape`.
+    """
+    return {
+        name: shape[axis]
+        for name, axis in axes.items()
+        if isinstance(shape[axis], Expression)
+        and name not in {each.name for each in symbols(shape[axis])}
+    }
 
 
 def _named_size(
@@ -89,15 +103,24 @@ def _whole(value: object, span: Span) -> int:
     return value
 
 
-def _equal_names(where: syntax.Expression | None) -> dict[str, list[str]]:
-    """The names that `H == W and …` promises to be equal, by either."""
-    equal: dict[str, list[str]] = {}
+def _equals(where: syntax.Expression | None) -> dict[str, list[syntax.Expression]]:
+    """What `H == W and …` promises names to be equal to."""
+    equal: dict[str, list[syntax.Expression]] = {}
     for each in conjuncts(where) if where is not None else ():
         match each:
-            case syntax.Comparison(syntax.Name(one), (("==", syntax.Name(other)),), _):
-                equal.setdefault(one, []).append(other)
-                equal.setdefault(other, []).append(one)
+            case syntax.Comparison(left, (("==", right),), _):
+                for one, other in ((left, right), (right, left)):
+                    if isinstance(one, syntax.Name):
+                        equal.setdefault(one.name, []).append(other)
     return equal
+
+
+def _known(expression: syntax.Expression, scope: Scope) -> object:
+    """The value of an expression; None where it uses a size whose name comes later."""
+    try:
+        return evaluate(expression, scope)
+    except (Fault, UnknownValue):
+        return None
 
 
 def known_multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, int]:

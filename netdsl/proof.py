@@ -11,6 +11,7 @@ from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate import elaborate, resolve_network
 from netdsl.every_size import EverySize, Exempt, decide
 from netdsl.graph import Graph
+from netdsl.input_sizes import tied_sizes
 from netdsl.network import has_errors, load_network
 from netdsl.program import ProgramFile
 from netdsl.sizes import symbol
@@ -51,8 +52,9 @@ def prove_network(
             if isinstance(value, int):
                 defaults[size] = value
     verdict = decide(elaboration, defaults)
-    if verdict is None:
+    if verdict is None or elaboration.graph is None:
         return None, elaboration.diagnostics
+    verdict = verdict._replace(tied=tied_sizes(sizes, elaboration.graph.nodes[0].type.shape))
     exempt = tuple(
         each for each in verdict.exempt if not _is_as_said(each, verdict, file, name, settings)
     )
@@ -70,10 +72,10 @@ def _is_as_said(
     if prod(map(len, numbers)) > _FEW:
         return False
     for values in product(*numbers):
-        sizes = dict(zip(region, values, strict=True))
+        sizes = verdict.with_tied(dict(zip(region, values, strict=True)))
         given = {key: Given(key, value, exempt.span) for key, value in sizes.items()}
         works = not has_errors(elaborate(file, name, settings | given).diagnostics)
-        if works != all(value in verdict.valid[key] for key, value in sizes.items()):
+        if works != all(sizes[key] in held for key, held in verdict.valid.items()):
             return False
     return True
 

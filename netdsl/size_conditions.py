@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from netdsl import syntax
 from netdsl.diagnostics import Fault
@@ -39,16 +40,31 @@ def allowed_sizes(
 
 
 def conjuncts(condition: syntax.Expression) -> list[syntax.Expression]:
-    """The conditions that `and` joins, in order."""
+    """The conditions that `and` or a chain of comparisons joins, in order."""
     found: list[syntax.Expression] = []
     pending = [condition]
     while pending:
         match pending.pop():
             case syntax.Binary("and", left, right, _):
                 pending += (right, left)
+            case syntax.Comparison(left, [_, _, *_] as rest, _):
+                sides = [left, *(right for _, right in rest)]
+                found += [
+                    syntax.Comparison(before, ((word, after),), before.span.to(after.span))
+                    for (before, after), (word, _) in zip(pairwise(sides), rest, strict=True)
+                ]
             case single:
                 found.append(single)
     return found
+
+
+def in_a_row(condition: syntax.Expression) -> str:
+    """The text of a condition, as it can stand between `and`s."""
+    match condition:
+        case syntax.Binary("or", first, _, span) | syntax.Conditional(_, first, _, span):
+            # A span that begins before its first part begins with a parenthesis.
+            return f"({span.text})" if span.start == first.span.start else span.text
+    return condition.span.text
 
 
 def set_meeting(condition: syntax.Expression, scope: Scope) -> tuple[str | None, SizeSet]:

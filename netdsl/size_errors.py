@@ -63,14 +63,15 @@ def nothing_left(node: Node, needed: str, conditions: tuple[syntax.Expression, .
 
 
 def suggesting(
-    diagnostics: tuple[Diagnostic, ...],
+    diagnostic: Diagnostic,
     clause: str,
     input: Span,
     conditions: tuple[syntax.Expression, ...],
-) -> tuple[Diagnostic, ...]:
-    """The diagnostics with a way out: the `where` with `clause` that keeps out what fails.
+) -> Diagnostic:
+    """The diagnostic with a way out: the `where` with `clause` that keeps out what fails.
 
-    `conditions` is what the input at the span `input` demands already, which the clause includes.
+    `conditions` is what the input at the span `input` demands already, which the clause includes;
+    "" where no clause is known.
     """
     out = "keep sizes that don't fit out with a `where` behind the input"
     fixes: tuple[Fix, ...] = ()
@@ -79,12 +80,6 @@ def suggesting(
         for condition in conditions:
             edit = Edit(condition.span, clause)
         fixes = (Fix(f"let the input say `where {clause}`", (edit,), False),)
-    return tuple(
-        diagnostic._replace(
-            help=f"pad or crop what differs, or {out}"
-            if diagnostic.code == "shape-mismatch"
-            else out,
-            fixes=fixes,
-        )
-        for diagnostic in diagnostics
-    )
+    if diagnostic.code == "shape-mismatch":
+        out = f"pad or crop what differs, or {out}"
+    return diagnostic._replace(help=out, fixes=fixes)

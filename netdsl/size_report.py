@@ -29,9 +29,11 @@ def _works(sizes: EverySize) -> str:
         return "for no size"
     conditions = [region_in_words(limited)] if limited else []
     conditions += [f"`{condition}`" for condition in sizes.together]
+    tied = " and ".join(f"{name} = {size}" for name, size in sizes.tied.items())
+    with_tied = f" with {tied}" if tied else ""
     if not conditions:
-        return "for every " + " and ".join(sizes.valid)
-    return "where " + " and ".join(conditions)
+        return "for every " + " and ".join(sizes.valid) + with_tied
+    return "where " + " and ".join(conditions) + (f",{with_tied}" if tied else "")
 
 
 def rows(sizes: EverySize) -> list[tuple[str, str]]:
@@ -84,6 +86,7 @@ def to_json(sizes: EverySize) -> dict[str, object]:
         "defaults": dict(sizes.defaults),
         "works_where": _conditions(sizes.valid),
         "and_where": list(sizes.together),
+        "with": {name: str(size) for name, size in sizes.tied.items()},
         "smallest": _smallest(sizes),
         "image_sizes": [[str(size) for size in each.shape] for each in sizes.images],
         "not_known": [{"question": each.text, "place": str(each.span)} for each in sizes.questions],

@@ -9,6 +9,9 @@ from netdsl.size_sets import EVERY, NONE, SizeSet, set_of
 _FEW = 8
 """How many numbers a text lists."""
 
+_LONGEST_PERIOD = 64
+"""Of a long list that is written as what it repeats."""
+
 
 def in_words(numbers: SizeSet, *names: str) -> str:
     """The set as a condition on a size, or on several alike: "H is even", "H and W are even"."""
@@ -44,13 +47,13 @@ def _clauses(numbers: SizeSet, *, several: bool) -> str:
     if numbers == NONE:
         return "no size at all"
     if not numbers.remainders:
-        return _listed(sorted(numbers.below))
+        return _listed(sorted(numbers.below), several=several)
     bound, few = _beginning(numbers)
     clauses = [f"at least {bound}"] if bound is not None else []
     if numbers.period > 1:
         clauses.append(_remainders(numbers, several=several))
     clause = " and ".join(clauses)
-    return f"{_listed(few)}, or {clause}" if few else clause
+    return f"{_listed(few, several=several)}, or {clause}" if few else clause
 
 
 def _beginning(numbers: SizeSet) -> tuple[int | None, list[int]]:
@@ -63,12 +66,27 @@ def _beginning(numbers: SizeSet) -> tuple[int | None, list[int]]:
     return numbers.smallest(numbers.start), sorted(numbers.below)
 
 
-def _listed(held: list[int]) -> str:
+def _listed(held: list[int], *, several: bool) -> str:
     if len(held) > 2 and len(held) == held[-1] - held[0] + 1:
         return f"{held[0]} to {held[-1]}"
+    repeating = _repeating(held)
+    if repeating is not None:
+        return f"{_remainders(repeating, several=several)}, from {held[0]} to {held[-1]}"
     if len(held) > _FEW:
         return f"{', '.join(map(str, held[:3]))} or {len(held) - 3} others up to {held[-1]}"
     return _enumerated(map(str, held), "or")
+
+
+def _repeating(held: list[int]) -> SizeSet | None:
+    """The remainders that tell a long list between its ends; None for a short one, or no such."""
+    if len(held) <= _FEW:
+        return None
+    first, last = held[0], held[-1]
+    for period in range(2, min(_LONGEST_PERIOD, (last - first) // 2) + 1):
+        remainders = frozenset(each % period for each in held)
+        if held == [each for each in range(first, last + 1) if each % period in remainders]:
+            return SizeSet(1, period, remainders, frozenset())
+    return None
 
 
 def _listed_condition(held: list[int], name: str) -> str:
@@ -79,7 +97,11 @@ def _listed_condition(held: list[int], name: str) -> str:
         return f"{name} == {first}"
     if len(held) == last - first + 1:
         return f"{name} <= {last}" if first == 1 else f"{name} >= {first} and {name} <= {last}"
-    return f"{name} in [{', '.join(map(str, held))}]"
+    repeating = _repeating(held)
+    if repeating is None:
+        return f"{name} in [{', '.join(map(str, held))}]"
+    least = [f"{name} >= {first}"] if repeating.smallest() != first else []
+    return " and ".join([*least, f"{name} <= {last}", *_remainder_condition(repeating, name)])
 
 
 def _remainders(numbers: SizeSet, *, several: bool) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from math import gcd
+from math import gcd, lcm, prod
 from typing import NamedTuple, TypeAlias
 
 from netdsl.limits import LIMITS
@@ -157,12 +157,8 @@ class Expression:
         text = ""
         # Highest powers first, the constant last.
         for monomial, coefficient in sorted(self.terms, key=lambda term: -_degree(term[0])):
-            bottom = 1
-            names = []
-            for atom, power in monomial:
-                if isinstance(atom, Symbol):
-                    bottom *= atom.multiple**power
-                names.append(_print(atom) + (f"^{power}" if power > 1 else ""))
+            bottom = _bottom(monomial)
+            names = [_print(atom) + (f"^{power}" if power > 1 else "") for atom, power in monomial]
             sign = "-" if coefficient < 0 else "+"
             shared = gcd(coefficient, bottom)
             top, bottom = abs(coefficient) // shared, bottom // shared
@@ -170,6 +166,12 @@ class Expression:
             product += f"/{bottom}" if bottom != 1 else ""
             text += f" {sign} {product}" if text else ("-" if coefficient < 0 else "") + product
         return text
+
+    def as_factor(self) -> str:
+        """The text, in parentheses where it is more than one number, name or division."""
+        ((monomial, coefficient), *more) = self.terms
+        single = not more and coefficient == 1 and len(monomial) == 1
+        return str(self) if single or " " not in str(self) else f"({self})"
 
 
 def symbol(name: str, multiple: int = 1) -> Size:
@@ -399,9 +401,30 @@ def _print(atom: Atom) -> str:
 
 
 def _fraction(top: Expression, bottom: Size) -> str:
-    plain = len(top.terms) == 1 and "/" not in str(top)
-    below = str(bottom) if isinstance(bottom, int) else f"({bottom})"
-    return f"{top}/{below}" if plain else f"({top})/{below}"
+    if isinstance(bottom, int):
+        # Of (H/2 + 1)/2 with the unit H/2, one fraction: (H + 2)/4.
+        scale = lcm(*(_bottom(monomial) for monomial, _ in top.terms))
+        whole = {
+            tuple((_plain(atom), power) for atom, power in monomial): scale
+            // _bottom(monomial)
+            * coefficient
+            for monomial, coefficient in top.terms
+        }
+        shared = gcd(scale * bottom, *whole.values())
+        top = Expression({monomial: count // shared for monomial, count in whole.items()})
+        bottom = scale * bottom // shared
+    above = str(top) if len(top.terms) == 1 and "/" not in str(top) else f"({top})"
+    below = f"({bottom})" if set(" /") & set(str(bottom)) else str(bottom)
+    return f"{above}/{below}"
+
+
+def _plain(atom: Atom) -> Atom:
+    return Symbol(atom.name) if isinstance(atom, Symbol) else atom
+
+
+def _bottom(monomial: Monomial) -> int:
+    """What the units in a product are divided by, all in all."""
+    return prod(atom.multiple**power for atom, power in monomial if isinstance(atom, Symbol))
 
 
 def _positive(size: Size) -> bool:

@@ -24,6 +24,7 @@ from netdsl.parse import parse
 from netdsl.program import ProgramFile
 from netdsl.scope import Scope, UnknownValue
 from netdsl.search import Bound, Outcome, Refused, Search
+from netdsl.sizes import symbols
 from netdsl.source import Source
 
 MEASURES: dict[str, Callable[[CostReport], object]] = {
@@ -45,6 +46,8 @@ _TRIALS = 16
 _FORMULA_TRIALS = 400
 _FARTHEST_STEP = 64
 """How far apart the whole numbers that a network works with are looked for."""
+_NEARBY = 9
+"""Closer values are tried before far ones where the present one is refused."""
 _MOST_DIVIDED = 10_000
 """Up to which of its divisors are tried beside those near a number, where there are gaps."""
 _LISTED = 12
@@ -177,6 +180,7 @@ def solve(
             raise
         answer = _solve_number(costed, bound, names[0], step)
         return answer._replace(notes=(str(failure), *answer.notes))
+    names = tuple(dict.fromkeys(_free(name, opened) for name in names))
     if names[0] not in opened.defaults:
         return _solve_number(costed, bound, names[0], step)
     return _solve_sizes(costed, bound, names, opened, step)
@@ -258,6 +262,19 @@ def _size_names(tree: syntax.Network) -> tuple[str, ...]:
     )
 
 
+def _free(name: str, opened: OpenNetwork) -> str:
+    """The size that gives the size `name`: itself, or the one that the input keeps equal to it."""
+    size = opened.tied.get(name)
+    if size is None:
+        return name
+    others = [each.name for each in symbols(size)]
+    if str(size) not in others:
+        raise WrongQuestion(
+            f"`{name}` is {size}, as the input demands; ask for `{' or '.join(others)}`"
+        )
+    return others[0]
+
+
 def _solve_sizes(
     costed: _Costed,
     bound: Bound,
@@ -285,22 +302,24 @@ def _solve_sizes(
     if multiples.get(first, 1) > 1:
         notes.append(f"{first} is always a multiple of {multiples[first]}")
 
-    def values(index: int) -> dict[str, Number]:
-        size = index * stride
-        found: dict[str, Number] = {}
-        for name in names:
-            default = defaults[name]
-            ratio = size if default is None or base is None else default * size // base
-            multiple = multiples.get(name, 1)
-            found[name] = ratio // multiple * multiple
-        return found
-
     others: dict[str, int] = {}
     for name, default in defaults.items():
         if name not in names:
             if default is None:
                 raise WrongQuestion(f"`{name}` has no default; give it with `--set {name}=…`")
             others[name] = default
+
+    def values(index: int) -> dict[str, Number]:
+        size = index * stride
+        found = {}
+        for name in names:
+            default = defaults[name]
+            ratio = size if default is None or base is None else default * size // base
+            multiple = multiples.get(name, 1)
+            found[name] = ratio // multiple * multiple
+        complete = opened.with_tied(others | found)
+        return {name: complete[name] for name in (*names, *opened.tied)}
+
     formulas = opened.formulas()
     formula = formulas[bound.measure] if bound.measure in QUANTITIES else None
 
@@ -316,6 +335,8 @@ def _solve_sizes(
 
     start = max((base or 224) // stride, 1)
     high = LIMITS.dimension // stride
+    away, why = _nearest_working(lambda distance: costed.trial(values(start + distance)))
+    start, notes = start + away, [*notes, *why]
     if formula is not None:
         takes_other_ways = bool(opened.exempt or opened.of_several_sizes)
         proven = formula.rises() and not takes_other_ways
@@ -351,13 +372,17 @@ def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -
         )
     whole = isinstance(current, int)
     notes: tuple[str, ...] = ()
+    if isinstance(current, int):
+        present = current
+        away, why = _nearest_working(lambda distance: costed.trial({name: present + distance}))
+        current, notes = present + away, (*notes, *why)
     if step is None and isinstance(current, int):
         units = _working_step(costed, name, current)
         if units > 1:
             working = _working_values(costed, name, current)
             if any((value - current) % units for value in working):
-                return _solve_among(costed, bound, name, working, current)
-            notes = (
+                return _solve_among(costed, bound, name, working, current, notes)
+            notes += (
                 f"the network works with no {name} from {current - units + 1} to "
                 f"{current + units - 1} but {current}: these are steps of {units}",
             )
@@ -372,6 +397,9 @@ def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -
 
     reach = 1 << _DOUBLINGS
     start = tried.nearest(current - offset)
+    if not whole:
+        away, why = _nearest_working(lambda distance: costed.trial(values(start + distance)))
+        start, notes = start + away, (*notes, *why)
     search = Search(
         lambda index: costed.trial(values(index)).outcome,
         bound,
@@ -380,11 +408,11 @@ def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -
         start + reach,
         _TRIALS,
     )
-    if step is None and isinstance(current, int) and not notes and search.is_cut_short:
+    if step is None and isinstance(current, int) and units == 1 and search.is_cut_short:
         working = _working_values(costed, name, current)
         if working:
             try:
-                return _solve_among(costed, bound, name, working, current)
+                return _solve_among(costed, bound, name, working, current, notes)
             except NoAnswer:
                 if search.inside == search.outside:
                     raise
@@ -392,7 +420,12 @@ def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -
 
 
 def _solve_among(
-    costed: _Costed, bound: Bound, name: str, working: list[int], current: int
+    costed: _Costed,
+    bound: Bound,
+    name: str,
+    working: list[int],
+    current: int,
+    notes: tuple[str, ...],
 ) -> Answer:
     """Search among the only numbers that the network works with."""
 
@@ -408,8 +441,27 @@ def _solve_among(
         _TRIALS,
     )
     listed = ", ".join(map(str, working[:_LISTED])) + (", …" if len(working) > _LISTED else "")
-    notes = (f"the network works with some values of {name} only, such as {listed}",)
+    notes += (f"the network works with some values of {name} only, such as {listed}",)
     return _answer(costed, search, name, values, notes, by_formula=False, proven=False)
+
+
+def _nearest_working(trial: Callable[[int], Trial]) -> tuple[int, tuple[str, ...]]:
+    """How far from the present value is one that the network works with, and a note on it.
+
+    An assertion that the present value fails is a common reason to ask for another.
+    """
+    present = trial(0)
+    if isinstance(present.outcome, Refused):
+        far = (1 << doublings for doublings in range(4, _DOUBLINGS))
+        for distance in (*range(1, _NEARBY), *far, *range(_NEARBY, _FARTHEST_STEP)):
+            for away in (-distance, distance):
+                near = trial(away)
+                if not isinstance(near.outcome, Refused):
+                    return away, (
+                        f"the network refuses {assignments(present.values)}, so the search began "
+                        f"at {assignments(near.values)}: {present.outcome.reason}",
+                    )
+    return 0, ()
 
 
 def _working_values(costed: _Costed, name: str, current: int) -> list[int]:
@@ -493,6 +545,11 @@ def _answer(
         proven,
         notes,
     )
+
+
+def assignments(values: dict[str, int] | dict[str, Number]) -> str:
+    """As in "H = 224, W = 224"."""
+    return ", ".join(f"{name} = {show(value)}" for name, value in values.items())
 
 
 def show(number: Number) -> str:

@@ -76,8 +76,7 @@ class TensorType(NamedTuple):
 
     def __str__(self) -> str:
         return "×".join(
-            str(size) if isinstance(size, int) or " " not in str(size) else f"({size})"
-            for size in self.shape
+            str(size) if isinstance(size, int) else size.as_factor() for size in self.shape
         )
 
 

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from netdsl import size_report
 from netdsl.check import check_network
@@ -28,6 +30,7 @@ from netdsl.source import Source
 from netdsl.tensor import TensorType
 
 LARGEST = 600
+SIZE = re.compile(r"\b([HW]) = (\d+)")
 
 
 def program(text):
@@ -125,6 +128,83 @@ def test_where_is_taken_in(where):
             assert claimed(sizes, known) == works(file, "net", values), values
 
 
+LAYERS = st.sampled_from(
+    [
+        "conv(4, 3x3)",
+        "conv(4, 3x3, 2)",
+        "conv(4, 5x2, 3, pad = 1)",
+        "conv(4, 3x3, 2, pad = same)",
+        "maxpool(2x2, 2)",
+        "maxpool(3x3, 2, ceil = true)",
+        "upsample(2)",
+        "crop(1)",
+        "space_to_depth(2)",
+        "conv_transpose(4, 2x2, 2)",
+    ]
+)
+CHAINS = st.lists(LAYERS, min_size=1, max_size=2).map(" -> ".join)
+WHERES = st.lists(
+    st.sampled_from(
+        [
+            "H % 4 == 0",
+            "W >= 23",
+            "H == W",
+            "W == 2 * H",
+            "W == H + 3",
+            "H >= W",
+            "0 == H % 2 == W % 2",
+            "W in [2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 32]",
+            "(H < 20 or H % 4 == 1)",
+            "H + W >= 30",
+        ]
+    ),
+    max_size=2,
+    unique=True,
+).map(" and ".join)
+BODY_SHAPES = st.sampled_from(
+    [
+        "{} -> {}",
+        "{}\nconcat {{ | {} | {} }}",
+        "a: {}\nb: {}\n{}\nconcat {{ | from a | from b }}",
+        "{} -> tokens -> take_token(3)",
+    ]
+)
+
+
+@settings(max_examples=60)
+@given(BODY_SHAPES, st.tuples(CHAINS, CHAINS, CHAINS), WHERES)
+def test_any_verdict_is_what_trying_gives(shape, chains, where):
+    """What is said of a network, whatever it is, and of the sizes that its input allows."""
+    body = shape.format(*chains)
+    file = written(body, default="", where=where)
+    sizes, _ = prove_network(file, "net", {})
+    assume(sizes is not None)
+    meets = eval(f"lambda H, W: {where or True}")
+    sizes_tried = [(h, w) for h in (1, 2, 5, 8, 9, 16, 23, 31, 44, 45) for w in (h, 2 * h, 8, 23)]
+    for height, width in sizes_tried:
+        values = {"H": height, "W": width}
+        if not meets(height, width):
+            continue
+        right = all(values[name] in held for name, held in sizes.valid.items())
+        if sizes.questions:
+            assert right or not works(file, "net", values), values
+        else:
+            assert right == works(file, "net", values), values
+    for refuted in sizes.diagnostics:
+        given = {name: int(size) for name, size in SIZE.findall(refuted.message)}
+        if len(given) == 2:
+            assert meets(given["H"], given["W"]) and not works(file, "net", given)
+        for fix in refuted.fixes:
+            clause = fix.edits[0].text.removeprefix(" where ")
+            kept = eval(f"lambda H, W: {clause}")
+            assert all(meets(*each) for each in sizes_tried if kept(*each)), clause
+            mended, _ = prove_network(written(body, default="", where=clause), "net", {})
+            assert refuted.message not in [each.message for each in mended.diagnostics]
+    smallest = sizes.smallest
+    if smallest and not sizes.questions and not sizes.diagnostics:
+        assert meets(smallest["H"], smallest["W"]) and works(file, "net", smallest)
+
+
 def test_a_condition_and_a_counterexample():
     found = verdict_of(written(BODIES["unet"], default="224, 224, 3"))
     first, second = found.diagnostics
@@ -138,6 +218,45 @@ def test_a_condition_and_a_counterexample():
     )
     assert first.fixes[0].message == "let the input say `where H % 4 == 0 and W % 4 == 0`"
     assert size_report.summary(found.sizes) == "not for every H and W"
+
+
+@pytest.mark.parametrize(
+    ("where", "proposed"),
+    [
+        ("H == W", "H == W and H % 4 == 0"),
+        ("H % 2 == 0", "H % 4 == 0 and W % 4 == 0"),
+        ("W == 2 * H and H >= 9", "W == 2 * H and H >= 12 and H % 4 == 0"),
+        ("(W > 90 or H > 90) and W % 3 == 0", "(W > 90 or H > 90) and W % 12 == 0 and H % 4 == 0"),
+        ("W > 90 or H > 90", "(W > 90 or H > 90) and H % 4 == 0 and W % 4 == 0"),
+        ("0 == H % 2 == W % 2", "H % 4 == 0 and H % 2 == W % 2 and W % 4 == 0"),
+    ],
+)
+def test_what_is_proposed_keeps_what_the_input_demands(where, proposed):
+    _, found = prove_network(written(BODIES["unet"], default="", where=where), "net", {})
+    assert {fix.message for each in found for fix in each.fixes} == {
+        f"let the input say `where {proposed}`"
+    }
+
+
+def test_no_where_is_proposed_that_nothing_meets():
+    body = "avgpool(2x2, 2)\nconcat { | conv_transpose(4, 2x2, 2) | conv_transpose(4, 2x2, 2) -> "
+    body += "maxpool(2x2, 2, ceil = true) }"
+    _, found = prove_network(written(body, default="", where="H + W >= 30"), "net", {})
+    assert found and not any(each.fixes for each in found)
+
+
+def test_sizes_that_follow_from_others_are_said():
+    sizes, _ = prove_network(written(BODIES["unet"], where="W == 2 * H", default=""), "net", {})
+    assert sizes.tied.keys() == {"W"} and sizes.valid.keys() == {"H"}
+    file = written("conv(4, 7x7, 2)", default="", where="W == H // 2 and H % 4 == 0")
+    sizes, _ = prove_network(file, "net", {})
+    assert size_report.summary(sizes) == "where H is at least 16 and a multiple of 4, with W = H/2"
+    assert sizes.smallest == {"H": 16, "W": 8} and works(file, "net", sizes.smallest)
+    written_out = size_report.to_json(sizes)
+    assert (written_out["with"], written_out["smallest"]) == ({"W": "H/2"}, {"H": 16, "W": 8})
+    nothing = written("conv(4, 7x7)", default="", where="H == W and W == H + 3")
+    sizes, _ = prove_network(nothing, "net", {})
+    assert size_report.rows(sizes)[0] == ("works", "for no size, which is proved")
 
 
 def test_a_where_that_suffices_proves_the_network():
@@ -162,7 +281,7 @@ def test_sizes_together_are_not_guessed():
     sizes, _ = prove_network(file, "net", {})
     assert not sizes.diagnostics
     (question,) = sizes.questions
-    assert question.text == "whether `take_token` takes token 3"
+    assert question.text == ("from which H and W on `take_token` takes token 3: where H W/4 >= 4")
 
 
 def test_the_few_sizes_that_a_comparison_decides_otherwise_are_tried():

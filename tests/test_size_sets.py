@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_sizes import STEPS, apply
 
@@ -37,7 +37,6 @@ def held_by(numbers, last=FAR):
     return [each for each in range(1, last) if each in numbers]
 
 
-@settings(deadline=None)
 @given(STEPS, STEPS)
 def test_where_two_sizes_agree_is_what_trying_finds(left, right):
     a, b = apply(left, H), apply(right, H)
@@ -49,7 +48,6 @@ def test_where_two_sizes_agree_is_what_trying_finds(left, right):
         assert (height in numbers) == (apply(left, height) == apply(right, height)), height
 
 
-@settings(deadline=None)
 @given(STEPS, st.sampled_from(["<", "<=", ">", ">=", "!=", "%"]), st.integers(1, 12))
 def test_a_relation_to_a_number_is_what_trying_finds(steps, relation, number):
     try:
@@ -69,7 +67,6 @@ def test_a_relation_to_a_number_is_what_trying_finds(steps, relation, number):
         assert (height in numbers) == expected, height
 
 
-@settings(deadline=None)
 @given(STEPS, st.integers(-40, 40), st.integers(-3, 3))
 def test_products_of_sizes_are_decided_too(steps, number, factor):
     size = apply(steps, H)
@@ -85,7 +82,6 @@ def test_products_of_sizes_are_decided_too(steps, number, factor):
         assert (height in positive) == (value >= 1), height
 
 
-@settings(deadline=None)
 @given(PERIODS, PERIODS)
 def test_sets_join_and_part_like_sets(one, other):
     a, b = set(held_by(one, 400)), set(held_by(other, 400))
@@ -95,26 +91,27 @@ def test_sets_join_and_part_like_sets(one, other):
     assert (one & other).is_empty == (not a & b)
 
 
-@settings(deadline=None)
 @given(PERIODS, PERIODS)
 def test_equal_sets_are_equal_values(one, other):
     assert (one == other) == (held_by(one, 400) == held_by(other, 400))
 
 
-@settings(deadline=None)
 @given(PERIODS, st.integers(1, 6))
 def test_multiples_of_a_set(numbers, factor):
     expected = [each * factor for each in held_by(numbers, 100)]
     assert held_by(numbers.times(factor), 99 * factor + 1) == expected
 
 
-@settings(deadline=None)
 @given(PERIODS)
 def test_a_condition_of_the_language_means_the_set(numbers):
     condition = as_condition(numbers, "H")
     for height in range(1, 200):
         holds = not condition or eval(condition.replace("false", "False"), {"H": height})
         assert holds == (height in numbers), condition
+
+
+def few_of(numbers, last):
+    return numbers & at_least(-H, -last)
 
 
 def test_agreement_is_worded_as_a_teacher_would():
@@ -127,6 +124,13 @@ def test_agreement_is_worded_as_a_teacher_would():
         "size is at least 188 and 12 more than a multiple of 16"
     )
     assert in_words(EVERY - even, "H") == "H is odd"
+    assert in_words(few_of(even, 20), "H", "W") == "H and W are even, from 2 to 20"
+    assert in_words(few_of(even, 8), "H") == "H is 2, 4, 6 or 8"
+    assert as_condition(few_of(even, 20), "H") == "H <= 20 and H % 2 == 0"
+    assert as_condition(few_of(even, 20) & at_least(H, 3), "H") == (
+        "H >= 4 and H <= 20 and H % 2 == 0"
+    )
+    assert as_condition(few_of(even, 8), "H") == "H in [2, 4, 6, 8]"
     assert in_words(NONE, "H") == "H is no size at all"
     _, third = meeting(H, "%", 3)
     assert in_words(EVERY - third, "H") == "H is no multiple of 3"

@@ -111,6 +111,28 @@ def test_division_of_a_known_multiple_is_exact():
     assert height // 16 * 16 == height
 
 
+def test_a_division_of_a_known_multiple_is_one_fraction():
+    height, width = symbol("H", 2), symbol("W", 8)
+    assert str(ceil_divide(width, 16)) == "ceil(W/16)"
+    assert str(floor_divide(height + 2, 8)) == "floor((H + 2)/8)"
+    assert str(floor_divide(width * height + width, 32)) == "floor((H W + W)/32)"
+    assert str(floor_divide(width * 3 + symbol("A"), 16)) == "floor((A + 3 W)/16)"
+    assert str(symbol("A") // width) == "floor(A/W)"
+    assert str(symbol("A") // (width + 1)) == "floor(A/(W + 1))"
+
+
+def test_a_factor_has_parentheses_where_it_needs_them():
+    height = symbol("H")
+    factors = [height, 2 * height, height + 1, floor_divide(height + 1, 4), height * height]
+    assert [each.as_factor() for each in factors] == [
+        "H",
+        "(2 H)",
+        "(H + 1)",
+        "floor((H + 1)/4)",
+        "H^2",
+    ]
+
+
 def test_polynomials_print_as_formulas():
     height, width = symbol("H"), symbol("W")
     assert str(3 * height * width + 2 * height - 1) == "3 H W + 2 H - 1"

@@ -48,6 +48,14 @@ network at_least_ten {
   input image[H, W, 3] default [32, 32, 3] where H > 9
   conv(8, 3x3, pad = 1)
 }
+network tied {
+  input image[H, W, 3] where H % 4 == 0 and W == 2 * H
+  conv(8, 3x3, pad = 1)
+}
+network square {
+  input image[H, W, 3] where W == H
+  conv(8, 3x3, pad = 1)
+}
 network asserted {
   input image[H, W, 3] default [8, 8, 3]
   conv(8, 3x3, pad = 1)
@@ -60,6 +68,19 @@ network valid {
 network strided(step = 4) {
   input image[64, 64, 3]
   conv(8, 3x3, stride = step, pad = 1)
+}
+network budgeted(width = 24) {
+  input image[64, 64, 3]
+  conv(width, 3x3, stride = 2, pad = 1) -> relu
+  conv(2 * width, 5x5, pad = 2) -> relu
+  globalavgpool -> dense(10)
+  assert macs <= 20M
+}
+network budgeted_size {
+  input image[H, W, 3] default [96, 96, 3]
+  conv(16, 3x3, pad = 1)
+  conv(16, 3x3, pad = 1)
+  assert macs <= 20M
 }
 network grouped(filters = 32) {
   input image[32, 32, 8]
@@ -139,6 +160,16 @@ def test_sizes_keep_to_known_multiples():
     found = answer("sixteens", "macs <= 1M", "H")
     assert found.best.values == {"H": 64, "W": 64} and found.beyond.values == {"H": 80, "W": 80}
     assert any("multiple of 16" in note for note in found.notes)
+
+
+def test_a_size_that_the_input_gives_by_another_follows_it():
+    found = answer("tied", "macs <= 1M", "H")
+    assert found.best.values == {"H": 48, "W": 96}  # 216 · 48 · 96 = 995,328
+    assert found.beyond.values == {"H": 52, "W": 104} and found.proven
+    for names in (("H",), ("W",), ("W", "H")):
+        assert answer("square", "macs <= 1M", *names).best.values == {"H": 68, "W": 68}
+    assert "network" not in str(open_network(FILE, "tied", {}).at_default())
+    assert open_network(FILE, "tied", {}).with_tied({"H": 8}) == {"H": 8, "W": 16}
 
 
 def test_a_condition_that_is_no_multiple_is_kept():
@@ -262,6 +293,26 @@ def test_a_template_is_tried_from_one():
     assert found.best.values == {"filters": 32}  # 32 · 3 · 1024 = 98,304
 
 
+def test_a_value_that_an_assertion_refuses_is_no_place_to_begin():
+    """24 and all above fail the assertion, which is why one asks for less."""
+    found = answer("budgeted", "params <= 4000", "width")
+    assert (found.best.values, found.beyond.values) == ({"width": 8}, {"width": 9})
+    assert found.notes == (
+        "the network refuses width = 24, so the search began at width = 19: `macs <= 20M` is false",
+    )
+    assert answer("budgeted", "params <= 4000", "width", width=10).notes == ()
+    found = answer("budgeted_size", "macs <= 1M", "H")
+    expected = max(
+        size
+        for size in range(1, 90)
+        if (measured("budgeted_size", "macs", H=size, W=size) or 2**40) <= 1e6
+    )
+    assert found.best.values == {"H": expected, "W": expected}
+    assert any("refuses H = 96, W = 96" in note for note in found.notes)
+    found = answer("grouped", "params <= 1000", "filters", filters=97)
+    assert found.best.values == {"filters": 96} and "began at filters = 96" in found.notes[0]
+
+
 def test_a_setting_is_where_the_search_begins():
     assert answer("ladder", "params <= 1000", "filters", filters=90).best.values == (
         answer("ladder", "params <= 1000", "filters").best.values
@@ -297,6 +348,7 @@ def test_no_answer(network, bound, name, message):
         ("ladder", "macs <= 1M", ("widht",), "no parameter or input size `widht`; did you mean"),
         ("ladder", "macs <= 1M", ("note",), "`note` of `ladder` is no number"),
         ("ladder", "macs <= 1M", ("width", "filters"), "`width` is no size of the input"),
+        ("tied", "macs <= 1M", ("W",), "`W` is 2 H, as the input demands; ask for `H`"),
     ],
 )
 def test_questions_that_make_no_sense(network, bound, names, message):

@@ -6,12 +6,13 @@ An operator knows shapes, not places in a text: a rule that meets a mistake rais
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal, NamedTuple
 
 from netdsl.code import Emission
 from netdsl.derivation import Step
 from netdsl.parameters import Documented
-from netdsl.sizes import Size, symbols
+from netdsl.sizes import Size, evaluate, symbols
 from netdsl.tensor import Cost, Derived, Field, TensorType, Weight
 
 
@@ -55,6 +56,23 @@ class Requirement(NamedTuple):
     left: Size
     right: Size
     argument: str = ""
+
+    @property
+    def condition(self) -> str:
+        """What is needed as a formula: "H W >= 7"."""
+        word = {"equal": "=", "divisible": "is a multiple of", "at least": ">="}[self.relation]
+        return f"{self.left} {word} {self.right}"
+
+    def is_met(self, values: Mapping[str, int]) -> bool:
+        """Whether it holds where each size of the input has its value."""
+        left, right = evaluate(self.left, values), evaluate(self.right, values)
+        match self.relation:
+            case "equal":
+                return left == right
+            case "divisible":
+                return left % right == 0
+            case "at least":
+                return left >= right
 
 
 def equal_parts(op: Op, channels: Size, argument: str) -> tuple[Requirement, ...]:
