@@ -60,7 +60,8 @@ def advise(
     """The diagnostics of a network, its failing assertions with the change that mends them.
 
     Where the value stands in `file` as a number, there is a fix too, not tried on its other
-    networks. What that takes is taken off `work`.
+    networks. What that takes is taken off `work`; a note says where nothing was found for want of
+    it.
     """
     graph = elaboration.graph
     variables = () if graph is None else tuple(variables_of(file, name, settings, graph))
@@ -75,10 +76,14 @@ def advise(
             if diagnostic.span not in known and len(known) < _ASSERTIONS:
                 known[diagnostic.span] = search.advice(diagnostic.span)
             help, fixes = known.get(diagnostic.span, ("", ()))
-            diagnostic = diagnostic._replace(help=help, fixes=fixes)
+            notes = (*diagnostic.notes, _OVER) if not help and search.is_spent else diagnostic.notes
+            diagnostic = diagnostic._replace(help=help, notes=notes, fixes=fixes)
         advised.append(diagnostic)
     work.cpu_s = search.end_s - time.process_time()
     return tuple(advised)
+
+
+_OVER = "the time for finding a change that mends it is over; there may be one"
 
 
 class _Search:
@@ -111,6 +116,11 @@ class _Search:
         self.report = cost(graph)
         self.failing = failing
         self.variables = variables
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether no work is left for another trial."""
+        return self.work.layers < self.size or time.process_time() > self.end_s
 
     def advice(self, condition: Span) -> tuple[str, tuple[Fix, ...]]:
         """The help for an assertion, and fixes where values stand in the file."""
@@ -219,7 +229,7 @@ class _Search:
     def trial(self, variable: Variable, position: int) -> _Trial | None:
         """What the assertion says with a value; None where the network does not take it, or where
         no work is left."""
-        if position < 1 or self.work.layers < self.size or time.process_time() > self.end_s:
+        if position < 1 or self.is_spent:
             return None
         value = variable.at(position)
         self.work.layers -= self.size

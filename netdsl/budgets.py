@@ -83,11 +83,6 @@ class Work:
         self.layers = layers
         self.cpu_s = cpu_s
 
-    def is_spent(self, size: int) -> bool:
-        """Whether something was tried, and nothing is left for a network of `size` layers."""
-        started = self.cpu_s < Work().cpu_s
-        return started and (self.layers < size or self.cpu_s <= 0)
-
 
 class _Group:
     """What was made by one place of the program: its regions, each with how many calls and passes

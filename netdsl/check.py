@@ -48,12 +48,12 @@ def check_file(
     found = 0
     with within_time(file.source.span(0, 0)), file.scope.fuel.sharing():
         for name in complete_networks(file):
-            place = file.networks[name].name_span
-            stop = _unchecked(name, place, verdicts[-1]) if verdicts else None
             if found >= LIMITS.mistakes:
-                stop = too_many_errors(place)
-            if stop is not None:
+                stop = too_many_errors(file.networks[name].name_span)
                 return (*_once(verdicts), Verdict(name, None, (stop,)))
+            if verdicts and any(each.code in _SHARED for each in verdicts[-1].diagnostics):
+                verdicts[-1] = _last(verdicts[-1], name)
+                break
             verdicts.append(check_network(file, name, settings, work))
             found += len(verdicts[-1].diagnostics)
     return tuple(_once(verdicts))
@@ -98,15 +98,29 @@ _NETWORKS = 4
 """How many networks are named that share a mistake."""
 
 
-def _unchecked(name: str, place: Span, before: Verdict) -> Diagnostic | None:
-    """Why a network isn't checked: the one before it took all steps, or all time."""
-    for each in before.diagnostics:
-        if each.code in ("too-many-steps", "too-much-time"):
-            left = "steps" if each.code == "too-many-steps" else "time"
-            message = f"`{before.name}` left no {left} to check `{name}` and what follows"
-            help = f"check it by itself: `netdsl check FILE.net:{name}`"
-            return Diagnostic(each.code, message, place, help=help)
-    return None
+_SHARED = {"too-many-steps": "steps", "too-much-time": "time"}
+"""What all networks of a file have together, by the mistake of taking more."""
+
+
+def _last(verdict: Verdict, following: str) -> Verdict:
+    """The verdict of a network that took all steps or all time, which says so of those behind it.
+
+    It is one mistake, so that they get none of their own.
+    """
+    return verdict._replace(
+        diagnostics=tuple(
+            each._replace(
+                notes=(
+                    *each.notes,
+                    f"no {_SHARED[each.code]} left to check `{following}` and what follows",
+                ),
+                help=f"check them one by one, such as `netdsl check FILE.net:{following}`",
+            )
+            if each.code in _SHARED
+            else each
+            for each in verdict.diagnostics
+        )
+    )
 
 
 def check_templates(file: ProgramFile) -> tuple[Diagnostic, ...]:

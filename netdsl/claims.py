@@ -48,6 +48,9 @@ _EXPLAINED = 20
 """For how many figures of a file that differ conventions are looked for; with more, the program is
 wrong."""
 
+_ALTERNATIVES = 3
+"""Under how many conventions, the most usual first, an inequality is said to hold."""
+
 _NO_ACCIDENT = 10_000
 """From here on a number that comes out of one of a hundred conventions was meant."""
 
@@ -213,11 +216,15 @@ class _Judge:
                 return ()
             return (f"it would hold if rounded as stated: `within {tolerance_for(left, right)}%`",)
         exact = not rounding and entry.within is None
-        ways = self.conventions.explain(
-            holds,
-            measures,
-            exact=exact and short is not None and abs(short.gap.right) >= _NO_ACCIDENT,
+        ways = list(
+            self.conventions.explain(
+                holds,
+                measures,
+                exact=exact and short is not None and abs(short.gap.right) >= _NO_ACCIDENT,
+            )
         )
+        if short is not None and short.gap.operator != "==":
+            del ways[_ALTERNATIVES:]  # A bound that a few meet is met by many, mostly by chance.
         rounded = ", rounded as stated" if rounding else ""
         return tuple(f"it would hold {way}{rounded}" for way in ways)
 

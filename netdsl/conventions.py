@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from netdsl.cost import CostReport, LayerCost, Totals, sum_layers
+from netdsl.cost import CostReport, LayerCost, Totals, own_cost, sum_layers
 from netdsl.fuel import Fuel
 from netdsl.ops.base import OpError
 from netdsl.sizes import Size, add_all
@@ -115,16 +115,24 @@ class _Counts:
         outputs: defaultdict[str, list[Size]] = defaultdict(list)
         additions: defaultdict[str, list[Size]] = defaultdict(list)
         weights: defaultdict[tuple[str, str], list[Size]] = defaultdict(list)
-        for layer in self.layers:
-            op = layer.node.op
+        alike = Counter(
+            (
+                layer.node.op,
+                layer.node.type,
+                tuple(layers[each].node.type for each in layer.node.inputs),
+            )
+            for layer in self.layers
+        )
+        for (op, output, taken), times in alike.items():
             if op is None:
                 continue
-            inputs[op.name].append(layer.input.elements)
-            outputs[op.name].append(layer.node.type.elements)
-            additions[op.name].append(layer.flops - 2 * layer.macs)
+            own = own_cost(op, output, taken)
+            inputs[op.name].append(times * taken[0].elements)
+            outputs[op.name].append(times * output.elements)
+            additions[op.name].append(times * (own.flops - 2 * own.macs))
             if op.holds_weights:
-                for weight in op.weights(*(layers[each].node.type for each in layer.node.inputs)):
-                    weights[op.name, weight.name].append(weight.elements)
+                for weight in op.weights(*taken):
+                    weights[op.name, weight.name].append(times * weight.elements)
         self.input_values = {name: add_all(sizes) for name, sizes in inputs.items()}
         self.output_values = {name: add_all(sizes) for name, sizes in outputs.items()}
         self.additions = {name: add_all(sizes) for name, sizes in additions.items()}

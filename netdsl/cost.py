@@ -6,11 +6,13 @@ Everything is linear in the number of nodes, and symbolic where sizes are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from netdsl.graph import Graph, Node
+from netdsl.ops.base import Op
 from netdsl.sizes import Size, add_all, evaluate, symbols
-from netdsl.tensor import Field, TensorType, Weight, Window
+from netdsl.tensor import Field, TensorType, Window
 
 BYTES_PER_ELEMENT = 4
 """float32."""
@@ -87,22 +89,20 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
             layers.append(zero._replace(output_bytes=node.type.elements * BYTES_PER_ELEMENT))
             continue
         inputs = tuple(graph.nodes[index].type for index in node.inputs)
-        weights = node.op.weights(*inputs)
-        work = node.op.cost(node.type, *inputs)
-        params, buffers = count_weights(weights)
+        own = own_cost(node.op, node.type, inputs)
         seen.append(_see(node.op.field(), [seen[index] for index in node.inputs]))
         depth = max(layers[index].depth for index in node.inputs)
         layers.append(
             LayerCost(
                 node,
                 inputs[0],
-                params,
-                buffers,
-                work.macs,
-                work.flops,
-                node.type.elements * BYTES_PER_ELEMENT,
+                own.params,
+                own.buffers,
+                own.macs,
+                own.flops,
+                own.output_bytes,
                 *seen[-1],
-                depth + any(weight.name.endswith("kernel") for weight in weights),
+                depth + own.has_kernel,
                 node.number in graph.auxiliary,
             )
         )
@@ -130,13 +130,30 @@ def cost(graph: Graph, batch: int = 1) -> CostReport:
     )
 
 
-def count_weights(weights: tuple[Weight, ...]) -> tuple[Size, Size]:
-    """The elements that are trained, and those that are kept but not trained."""
-    if not weights:
-        return 0, 0
-    return (
+class OwnCost(NamedTuple):
+    """What a layer costs wherever it stands; as in `LayerCost`."""
+
+    params: Size
+    buffers: Size
+    macs: Size
+    flops: Size
+    output_bytes: Size
+    has_kernel: bool
+
+
+# Most layers are like others, and arithmetic with open sizes takes long.
+@lru_cache(maxsize=10_000)
+def own_cost(op: Op, output: TensorType, inputs: tuple[TensorType, ...]) -> OwnCost:
+    """The share of an operator that makes `output` of `inputs`."""
+    weights = op.weights(*inputs)
+    work = op.cost(output, *inputs)
+    return OwnCost(
         add_all(weight.elements for weight in weights if weight.trainable),
         add_all(weight.elements for weight in weights if not weight.trainable),
+        work.macs,
+        work.flops,
+        output.elements * BYTES_PER_ELEMENT,
+        any(weight.name.endswith("kernel") for weight in weights),
     )
 
 
@@ -223,24 +240,30 @@ def _peak_alive(graph: Graph, layers: Sequence[LayerCost]) -> tuple[Size, int]:
     ending: dict[int, list[int]] = {}
     for index, last in last_use.items():
         ending.setdefault(last, []).append(index)
-    alive: Size = 0
-    peak: Size = 0
-    place = 0
+    alive = peak = place = 0
     for layer in layers:
         if layer.auxiliary:
             continue
-        alive = alive + layer.output_bytes
-        higher = larger(peak, alive)
-        if higher != peak:
-            peak, place = higher, layer.node.number
+        alive += _usual(layer.output_bytes)
+        if alive > peak:
+            peak, place = alive, layer.node.number
         for index in ending.get(layer.node.number, ()):
-            alive = alive - layers[index].output_bytes
-    return peak, place
+            alive -= _usual(layers[index].output_bytes)
+    held = (
+        layer.output_bytes
+        for layer in layers[: place + 1]
+        if not layer.auxiliary and last_use.get(layer.node.number, place) >= place
+    )
+    return add_all(held), place
 
 
 def larger(left: Size, right: Size) -> Size:
     """The larger size; of symbolic ones, which is larger where every symbol is 256."""
-    if isinstance(left, int) and isinstance(right, int):
-        return max(left, right)
-    values = {symbol.name: 256 for symbol in symbols(left) | symbols(right)}
-    return left if evaluate(left, values) >= evaluate(right, values) else right
+    return left if _usual(left) >= _usual(right) else right
+
+
+# Most layers are like others.
+@lru_cache(maxsize=10_000)
+def _usual(size: Size) -> int:
+    """The size where every symbol is 256."""
+    return evaluate(size, {symbol.name: 256 for symbol in symbols(size)})

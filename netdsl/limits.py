@@ -50,7 +50,7 @@ class Limits:
     list_values = Limit(10_000, "values", "length of a list", "list-too-long")
     nodes = Limit(50_000, "layers", "layers of a network, and passes of a loop", "too-many-nodes")
     steps = Limit(
-        700_000,
+        600_000,
         "steps",
         "work of elaborating: 1 for an expression or value of a list, 20 for a statement or layer, "
         "160 more for a block's call, 60 more for a loop's pass; for all networks of a file "

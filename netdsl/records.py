@@ -7,6 +7,7 @@ the syntax tree takes a tenth of a command's time.
 from __future__ import annotations
 
 from _collections import _tuplegetter  # type: ignore[import-not-found]  # As namedtuple has it.
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self, dataclass_transform
 
 
@@ -40,3 +41,19 @@ class Record(tuple[Any, ...]):
         pairs = zip(self._fields, self, strict=True)
         shown = ", ".join(f"{name}={value!r}" for name, value in pairs)
         return f"{type(self).__name__}({shown})"
+
+
+def records(part: object) -> Iterator[Record]:
+    """The records below a part of a tree, itself first, in the order of the text."""
+    pending = [part]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, Record):
+            yield each
+        pending.extend(reversed(parts(each)))
+
+
+def parts(whole: object) -> tuple[object, ...]:
+    """What a record, or a tuple of them, is made of: nothing for what else stands in a tree, such
+    as a number or a span."""
+    return whole if type(whole) is tuple or isinstance(whole, Record) else ()

@@ -24,7 +24,7 @@ from netdsl.functions import FUNCTIONS
 from netdsl.limits import LIMITS
 from netdsl.ops.base import Op
 from netdsl.program import Block, ProgramFile
-from netdsl.records import Record
+from netdsl.records import parts, records
 from netdsl.scope import UNKNOWN, Scope, UnknownValue
 from netdsl.source import Span
 
@@ -78,7 +78,7 @@ class _Names:
             self.bind(parameter.name, scope)
         self.bind("in", scope)
         self.bind("out", scope)
-        for record in _records(body):
+        for record in records(body):
             if isinstance(record, (syntax.Flow, syntax.Aux)) and record.label is not None:
                 self.label(record.label, scope)
         self.body(body, scope)
@@ -127,7 +127,7 @@ class _Names:
         scope.names[name] = self.everywhere.names[name] = UNKNOWN
 
     def bind_all(self, pattern: syntax.Pattern, scope: Scope) -> None:
-        for each in _records(pattern):
+        for each in records(pattern):
             if isinstance(each, syntax.Pattern) and each.nested is None:
                 self.bind(each.name, scope)
 
@@ -277,7 +277,7 @@ class _Names:
                     # What it is given may be a mistake of the same kind.
                     self.attempt(require_function, function, span, scope)
                     continue
-            pending.extend(_below(each))
+            pending.extend(reversed(parts(each)))
         if len(self.found) > before:
             return UNKNOWN
         return value if isinstance(part, syntax.Name) else None
@@ -304,21 +304,4 @@ def _misplaced(
 
 
 def _reads(part: object) -> bool:
-    return any(isinstance(each, (syntax.Name, syntax.Path)) for each in _records(part))
-
-
-def _records(part: object) -> Iterator[Record]:
-    """The records below a part of a syntax tree, itself first, in the order of the text."""
-    pending = [part]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, Record):
-            yield each
-        pending.extend(_below(each))
-
-
-def _below(part: object) -> Iterator[object]:
-    """What stands in a part of a syntax tree, the last first."""
-    if isinstance(part, Span) or not isinstance(part, tuple):
-        return iter(())
-    return reversed(part)
+    return any(isinstance(each, (syntax.Name, syntax.Path)) for each in records(part))

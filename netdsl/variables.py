@@ -17,6 +17,9 @@ from netdsl.source import Span
 _IMAGE_GRID = 32
 """Sizes of images are multiples of this where the present one is."""
 
+_LARGEST_UNIT = 64
+"""Layers have up to as many groups that a number of channels has to fit."""
+
 
 class Variable(NamedTuple):
     """What may be changed: a parameter, or sizes of the input that are alike and go together.
@@ -120,6 +123,13 @@ def _grid(value: float) -> tuple[int, int] | None:
 
 
 def coarser(variable: Variable) -> tuple[Variable, ...]:
-    """A whole number that fits the groups of some layer, where its neighbours don't."""
-    unit = gcd(variable.value, 64) if isinstance(variable.value, int) else 1
-    return (variable._replace(unit=unit),) if unit > variable.unit else ()
+    """A whole number in larger steps, the smallest first, for it may have to fit some layer's
+    groups."""
+    value = variable.value
+    if not isinstance(value, int):
+        return ()
+    return tuple(
+        variable._replace(unit=unit)
+        for unit in range(variable.unit + 1, _LARGEST_UNIT + 1)
+        if value % unit == 0
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from netdsl.cost import BYTES_PER_ELEMENT, CostReport, LayerCost, Totals, count_weights, sum_layers
+from netdsl.cost import BYTES_PER_ELEMENT, CostReport, LayerCost, Totals, own_cost, sum_layers
 from netdsl.fuel import Fuel
 from netdsl.graph import Node
 from netdsl.ops.base import Op, OpError
@@ -124,17 +124,16 @@ def _counted(
     layer: LayerCost, op: Op | None, output: TensorType, inputs: tuple[TensorType, ...]
 ) -> LayerCost:
     node = layer.node._replace(op=op, type=output)
-    output_bytes = output.elements * BYTES_PER_ELEMENT
     if op is None:
+        output_bytes = output.elements * BYTES_PER_ELEMENT
         return layer._replace(node=node, input=output, output_bytes=output_bytes)
-    work = op.cost(output, *inputs)
-    params, buffers = count_weights(op.weights(*inputs))
+    own = own_cost(op, output, inputs)
     return layer._replace(
         node=node,
         input=inputs[0],
-        params=params,
-        buffers=buffers,
-        macs=work.macs,
-        flops=work.flops,
-        output_bytes=output_bytes,
+        params=own.params,
+        buffers=own.buffers,
+        macs=own.macs,
+        flops=own.flops,
+        output_bytes=own.output_bytes,
     )

@@ -9,9 +9,7 @@ from netdsl.commands import options
 from netdsl.commands.console import Console, diagnostics_json, exit_code
 from netdsl.commands.loading import choose, show
 from netdsl.cost import cost
-from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate import elaborate
-from netdsl.graph import Graph
 from netdsl.network import load_network
 from netdsl.report import as_json, table
 
@@ -88,8 +86,7 @@ def command(
     if symbolic:
         return _formulas(target, settings, names, layers, compact, console, json=json)
     file, name, given = choose(target, settings, console, json=json)
-    work = Work()
-    network, diagnostics = load_network(file, name, given, batch=batch, work=work)
+    network, diagnostics = load_network(file, name, given, batch=batch, work=Work())
     failed = {each.code for each in diagnostics if each.severity == "error"}
     report = None if network is None else network.report
     if report is None and failed <= _JUDGEMENTS:
@@ -103,9 +100,7 @@ def command(
         console.json(as_json(report) | found)
         return exit_code(diagnostics)
     console.data(table(report, all_layers=layers, width=console.width).rstrip("\n"))
-    code = show(diagnostics, console, json=False)
-    _tell_of_spent_work(work, report.graph, diagnostics, console)
-    return code
+    return show(diagnostics, console, json=False)
 
 
 def _check_options(
@@ -151,22 +146,8 @@ def _formulas(
     else:
         console.data(formulas_text(opened, layers=layers, compact=compact))
     # Budgets and claims are about the sizes that the network has by default.
-    work = Work()
-    _, diagnostics = load_network(file, name, given, work=work)
-    code = show(diagnostics, console, json=False)
-    _tell_of_spent_work(work, opened.report.graph, diagnostics, console)
-    return code
-
-
-def _tell_of_spent_work(
-    work: Work, graph: Graph, diagnostics: tuple[Diagnostic, ...], console: Console
-) -> None:
-    """Say where the time was over in which changes are looked for that mend assertions."""
-    unmended = any(each.code == "assertion-failed" and not each.help for each in diagnostics)
-    if unmended and work.is_spent(len(graph.nodes)):
-        console.message(
-            "note: the time for finding a change that mends the assertion is over; there may be one"
-        )
+    _, diagnostics = load_network(file, name, given, work=Work())
+    return show(diagnostics, console, json=False)
 
 
 def _listed(names: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from netdsl.fuel import PASS
 from netdsl.graph import Node, Origin, Output, PassNumber
 from netdsl.input_sizes import input_shape
 from netdsl.limits import LIMITS
+from netdsl.records import records
 from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
 from netdsl.size_conditions import allowed_sizes, refuse_other_values
 from netdsl.sizes import symbols
@@ -382,12 +383,11 @@ class Bodies(Calls):
 
 def _template_labels(part: object) -> list[str]:
     """What each template label in a part of the syntax tree begins with."""
-    if isinstance(part, Span) or not isinstance(part, tuple):
-        return []
-    found = [each for inner in part for each in _template_labels(inner)]
-    if isinstance(part, syntax.Flow) and part.label is not None and is_template(part.label):
-        found.append(part.label.span.text.partition("{")[0])
-    return found
+    return [
+        each.label.span.text.partition("{")[0]
+        for each in records(part)
+        if isinstance(each, syntax.Flow) and each.label is not None and is_template(each.label)
+    ]
 
 
 def _head(whole: Span, body: Span) -> Span:

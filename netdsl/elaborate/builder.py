@@ -108,6 +108,9 @@ class Builder:
         self.settings = settings
         self.symbolic = symbolic
         self.nodes: list[Node] = []
+        self.types: dict[tuple[Op, tuple[TensorType, ...]], TensorType] = {}
+        """What operators make of types: most layers are like others, and arithmetic with open sizes
+        takes long."""
         self.auxiliary: set[int] = set()
         self.outputs: list[Output] = []
         self.labels: dict[str, int] = {}
@@ -270,17 +273,21 @@ class Builder:
                     trail=place.trail,
                 )
             )
-        types: list[TensorType] = []
+        taken: list[TensorType] = []
         for operand in operands:
             if operand.type is None:
                 raise UnknownValue
-            types.append(operand.type)
+            taken.append(operand.type)
+        types = tuple(taken)
         origin = Origin(span, arguments, place.trail)
         inputs = tuple([operand.node for operand in operands])
-        try:
-            type = infer(op, types, [operand.span for operand in operands], origin)
-        except Fault as fault:
-            raise Fault(self._with_lineage(fault.diagnostic, op, inputs)) from None
+        type = self.types.get((op, types))
+        if type is None:
+            try:
+                type = infer(op, types, [operand.span for operand in operands], origin)
+            except Fault as fault:
+                raise Fault(self._with_lineage(fault.diagnostic, op, inputs)) from None
+            self.types[op, types] = type
         if op.holds_weights:
             self.hold(path, span)
         index = len(self.nodes)

@@ -7,7 +7,7 @@ from netdsl.bind import Given
 from netdsl.diagnostics import Diagnostic, Label, NearNames, did_you_mean
 from netdsl.elaborate.lineage import lost_its_edge
 from netdsl.kinds import show_value
-from netdsl.ops import OPERATORS, SYNONYMS, meant
+from netdsl.ops import ACTIVATION_LAYERS, OPERATORS, SYNONYMS, meant
 from netdsl.ops.base import Op
 from netdsl.program import Block, ProgramFile
 from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
@@ -32,6 +32,8 @@ def find_callee(name: str, span: Span, scope: Scope, file: ProgramFile) -> Block
     other = meant(name)
     if other is not None:
         help = f"it is called `{other}` here"
+    elif name.lower() in ACTIVATION_LAYERS:
+        help = "an activation is a layer of its own, such as `relu`"
     elif name in file.library.shared_blocks():
         help = f"write `import {name} from std` at the top of the file"
     else:

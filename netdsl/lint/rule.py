@@ -11,7 +11,7 @@ from netdsl.diagnostics import Diagnostic, Fix, Label
 from netdsl.graph import Graph, Node, Region
 from netdsl.ops.base import Op
 from netdsl.program import ProgramFile
-from netdsl.records import Record
+from netdsl.records import records as records
 from netdsl.source import Span, UnreadableSource, read_source
 
 _MOST_FILES = 200
@@ -197,15 +197,3 @@ def is_chosen(node: Node, beside: Node) -> bool:
 def op_of(node: Node) -> type[Op] | None:
     """A layer's operator; None of the input."""
     return None if node.op is None else type(node.op)
-
-
-def records(part: object) -> Iterator[Record]:
-    """The records below a part of a syntax tree, itself first, in the order of the text."""
-    pending = [part]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, Span) or not isinstance(each, tuple):
-            continue
-        if isinstance(each, Record):
-            yield each
-        pending.extend(reversed(each))
