@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netdsl.diagnostics import Diagnostic, Fault, Label, NearNames, did_you_mean
+from netdsl.kinds import Boolean, WindowKind
 from netdsl.parameters import REQUIRED, Parameter
 from netdsl.source import Span
+from netdsl.tensor import Window
 
 
 class Given(NamedTuple):
@@ -25,6 +27,15 @@ _FOREIGN = {
     "input_shape": "the size of the image stands in `input image[height, width, channels]`",
 }
 """Arguments of other tools that have no like here, with what to do."""
+
+TRUTHS = {
+    **dict.fromkeys(("none", "null", "nil", "no", "off"), "false"),
+    **dict.fromkeys(("yes", "on"), "true"),
+}
+"""What other tools write for true and false, or for nothing at all."""
+
+_FEWEST_FILTERS = 8
+NO_FILTERS = "has no number of filters"
 
 
 def assign(
@@ -85,6 +96,9 @@ def bind(
 
     Raises Fault as `assign` does, and for one that is missing or not of its kind.
     """
+    counted = _filters_counted(parameters, arguments, what)
+    if counted is not None:
+        raise counted
     assigned = assign(tuple(parameters), arguments, what, span)
     values: dict[str, object] = {}
     for name, parameter in parameters.items():
@@ -108,6 +122,40 @@ def bind(
     return values, {name: given.span for name, given in assigned.items()}
 
 
+def _filters_counted(
+    parameters: dict[str, Parameter], arguments: list[Given], what: str
+) -> Fault | None:
+    """That filters are counted where a layer keeps the channels: `depthwise(64, 3x3)`, which would
+    be a window of 64x64 that steps by 3.
+
+    Only a large even number before a smaller odd size is so meant: others may be a window and a
+    step, as what is given by name always is.
+    """
+    kinds = [each.kind for each in parameters.values()][:2]
+    if len(arguments) < 2 or not all(isinstance(each, WindowKind) for each in kinds):
+        return None
+    count, window = arguments[:2]
+    number, sides = count.value, window.value
+    if count.name or window.name or not isinstance(number, int) or not isinstance(sides, Window):
+        return None
+    if (
+        number < _FEWEST_FILTERS
+        or number % 2
+        or not 1 < max(sides) < number
+        or not all(side % 2 for side in sides)
+    ):
+        return None
+    first, second = list(parameters)[:2]
+    return Fault(
+        Diagnostic(
+            "argument-value",
+            f"`{what}` {NO_FILTERS}: {number} would be its `{first}`, and {sides} its `{second}`",
+            count.span,
+            help=f"it keeps the channels that enter: `{what}({window.span.text})`",
+        )
+    )
+
+
 _MISTAKES = 10
 """How many mistakes of one call are looked for."""
 
@@ -120,6 +168,9 @@ def mistakes(
     That one is missing is only said where nothing else is wrong; after many, the rest is not looked
     at.
     """
+    counted = _filters_counted(parameters, arguments, what)
+    if counted is not None:
+        return [counted]
     names = tuple(parameters)
     # By name, so that one can be left out without another taking its place.
     left = [
@@ -150,6 +201,9 @@ def _shadowed(given: Given, parameter: Parameter) -> str:
 
 def with_choices(diagnostic: Diagnostic, name: str, parameter: Parameter) -> Diagnostic:
     """An unknown word, with those that the parameter takes where it takes some."""
+    truth = TRUTHS.get(diagnostic.span.text.lower())
+    if diagnostic.code == "unknown-name" and truth and isinstance(parameter.kind, Boolean):
+        return diagnostic._replace(help=f"write `{name} = {truth}`")
     if diagnostic.code != "unknown-name" or not parameter.kind.words:
         return diagnostic
     near = did_you_mean(diagnostic.span.text, parameter.kind.words)

@@ -118,6 +118,9 @@ RULES: dict[str, str] = {
     "unused-block": "nothing calls a block",
     "unused-default": "a default is given for an operator that does not follow",
     "in-means-input": "`in` behind layers of a network is its input, and seldom meant",
+    # bodies
+    "empty-body": "nothing stands between braces",
+    "restarting-let": "a value in a loop is computed from its own name, and does not grow",
     # windows
     "unread-pixels": "windows are smaller than their step, and nothing else reads what they skip",
     "unread-border": "no window reaches the last rows or columns",

@@ -41,7 +41,9 @@ _FAR_REACHING = frozenset(
 # Begin the codes of what depends on whether a value is an image, not on its sizes.
 _OF_RANK = ("needs-", "unknown-")
 # What has candidates only where the syntax tree says what stands around.
-_WITH_TREE = frozenset(("argument-value", "unknown-layer", *fixes_of_shapes.CODES))
+_WITH_TREE = frozenset(
+    ("argument-value", "unknown-argument", "unknown-layer", *fixes_of_shapes.CODES)
+)
 
 
 class OverlappingEdits(ValueError):

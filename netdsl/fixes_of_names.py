@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from netdsl import syntax
+from netdsl.bind import NO_FILTERS, TRUTHS
 from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, one_edit
 from netdsl.expected import (
     COMPARES,
@@ -21,11 +22,13 @@ from netdsl.expected import (
 )
 from netdsl.habits_of_files import input_written_otherwise
 from netdsl.network import SHIPPED
-from netdsl.ops import OPERATORS, meant
+from netdsl.ops import ACTIVATION_LAYERS, OPERATORS, meant
+from netdsl.place import outside_brackets
 from netdsl.program import Library
 from netdsl.records import Record
-from netdsl.source import Span
-from netdsl.tokens import COMMENT, MANY_SIZES, MEANT, QUOTES, WIDE, foreign_sign
+from netdsl.source import Source, Span
+from netdsl.tensor import Window
+from netdsl.tokens import COMMENT, MANY_SIZES, MEANT, QUOTES, WIDE, foreign_sign, size_argument
 
 Group: TypeAlias = "list[Fix]"
 """Candidates in the order to try them."""
@@ -55,12 +58,6 @@ _KNOWN_ELSEWHERE = frozenset(
     )
 )
 """Words of the field that mean something else than the name that is spelt nearly so."""
-
-_TRUTH = {
-    **dict.fromkeys(("none", "null", "nil", "no", "off"), "false"),
-    **dict.fromkeys(("yes", "on"), "true"),
-}
-"""What other tools write for true and false, or for nothing at all."""
 
 
 def candidates(diagnostic: Diagnostic, tree: syntax.File | None) -> list[Group]:
@@ -107,14 +104,18 @@ def _word(span: Span, word: str) -> Span | None:
 
 def _layer(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     name = diagnostic.span.text
-    if name.lower() in ("activation", "act", "nonlinearity"):
+    if name.lower() in ACTIVATION_LAYERS:
         behind = re.compile(r"""\(\s*["']?(\w+)["']?\s*\)""").match(
             diagnostic.span.source.text, diagnostic.span.end
         )
         if behind is not None:
             whole = diagnostic.span.source.span(diagnostic.span.start, behind.end())
-            layer = behind[1].lower()
-            yield Fix(f"write `{layer}`", (Edit(whole, layer),), layer in OPERATORS)
+            layer = meant(behind[1]) or behind[1].lower()
+            yield Fix(
+                f"write `{layer}`, a layer of its own",
+                (Edit(whole, layer),),
+                layer in OPERATORS,
+            )
     other = meant(name)
     if other is not None:
         calls = (each for each in walk(tree) if isinstance(each, syntax.Call))
@@ -128,15 +129,9 @@ def _layer(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
                 end = span.start + len(argument.name or "")
                 edits.append(Edit(span.source.span(span.start, end), word))
         shown = ", ".join(f"`{edit.text}`" for edit in edits)
-        doubtful = call is None or _other_order(call)
-        if call is not None and doubtful and name.lower() in _CHANNELS_FIRST:
-            first, second = call.arguments[:2]
-            entering = Edit(first.span.source.span(first.span.start, second.span.start), "")
-            yield Fix(
-                f"write {shown}, without the channels that enter, {first.span.text}",
-                (edits[0], entering, *edits[1:]),
-                False,
-            )
+        doubtful = call is None or _other_order(call) or _begins_with_channels(call, other)
+        if call is not None and doubtful and other in _CHANNELS_FIRST:
+            yield _without_channels(f"write {shown}", call, *edits)
         yield Fix(f"write {shown}", tuple(edits), not doubtful)
     elif tree is not None and name in Library(None, SHIPPED).shared_blocks():
         place = _import_place(tree)
@@ -144,8 +139,28 @@ def _layer(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
         yield Fix("import it", (Edit(place, line),), True)
 
 
-# PyTorch's layers that begin with the channels that enter.
-_CHANNELS_FIRST = frozenset(("conv2d", "convtranspose2d", "linear"))
+_CHANNELS_FIRST = {"conv": 3, "conv_transpose": 3, "dense": 2}
+"""What begins with the channels that enter in PyTorch, with how many values it needs there."""
+
+
+def _begins_with_channels(call: syntax.Call, layer: str) -> bool:
+    """Whether a call of a layer may be in PyTorch's order: it has all values that are needed there,
+    the first two, the channels that enter and leave, without a name, and no size among these."""
+    values = [each for each in call.arguments if each.name is None]
+    first = [getattr(each.value, "value", None) for each in values[:2]]
+    names = [ARGUMENT_SYNONYMS.get(each.name or "", each.name) for each in call.arguments]
+    needed = _CHANNELS_FIRST.get(layer, len(values) + 2)
+    return len(first) == 2 <= needed <= len(values) + names.count("kernel") and not any(
+        isinstance(each, Window) for each in first
+    )
+
+
+def _without_channels(message: str, call: syntax.Call, *edits: Edit) -> Fix:
+    """The edits of a call in PyTorch's order, whose first value is then left out."""
+    first, second = call.arguments[:2]
+    entering = Edit(first.span.source.span(first.span.start, second.span.start), "")
+    message = f"{message}, without the channels that enter, {first.span.text}"
+    return Fix(message, (*edits, entering), False)
 
 
 def _other_order(call: syntax.Call) -> bool:
@@ -170,7 +185,7 @@ def _import_place(tree: syntax.File) -> Span:
 
 
 def _name(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
-    meant = _TRUTH.get(diagnostic.span.text.lower())
+    meant = TRUTHS.get(diagnostic.span.text.lower())
     if meant is not None:
         # `None` is no padding or no activation as well.
         safe = diagnostic.span.text.lower() not in ("none", "null", "nil")
@@ -182,7 +197,18 @@ def _argument(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]
     span = _word(diagnostic.span, word) if word in ARGUMENT_SYNONYMS else None
     if span is not None:
         meant = ARGUMENT_SYNONYMS[word]
-        yield Fix(f"write `{meant}`", (Edit(span, meant),), True)
+        edit = Edit(span, meant)
+        calls = (each for each in walk(tree) if isinstance(each, syntax.Call))
+        call = next((each for each in calls if _has_argument(each, span)), None)
+        doubtful = call is not None and _begins_with_channels(call, call.name)
+        if call is not None and doubtful:
+            yield _without_channels(f"write `{meant}`", call, edit)
+        yield Fix(f"write `{meant}`", (edit,), not doubtful)
+
+
+def _has_argument(call: syntax.Call, name: Span) -> bool:
+    """Whether the name of an argument of this call stands at a place."""
+    return any(each.name and each.span[:2] == name[:2] for each in call.arguments)
 
 
 def _sign(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
@@ -212,13 +238,34 @@ def _sign(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
         yield Fix(f"write `{meant[1]}`", edits, True)
         return
     start, end = span.start, span.start + len(foreign)
-    if foreign == "×":  # A size has no blanks.
-        start = len(span.source.text[:start].rstrip(" "))
-        end += len(span.source.text[end:]) - len(span.source.text[end:].lstrip(" "))
+    if foreign == "×":
+        yield from _times(span.source.span(start, end))
+        return
     # A word needs a space before what follows it, as `!deep` does.
     glued = meant[1].isalpha() and len(meant[1]) > 1 and span.source.text[end : end + 1].isalnum()
     written = meant[1] + (" " if glued else "")
     yield Fix(f"write `{meant[1]}`", (Edit(span.source.span(start, end), written),), True)
+
+
+_TIMES = re.compile(r"(?P<first>\d*)(?P<before>[ \t]*)×(?P<behind>[ \t]*)(?P<second>\d*)")
+
+
+def _times(sign: Span) -> Iterator[Fix]:
+    """A size, which has no blanks, or a product."""
+    source = sign.source
+    start = len(source.text[: sign.start].rstrip(" \t"))
+    while source.text[start - 1 : start].isdecimal():
+        start -= 1
+    found = _TIMES.match(source.text, start)
+    assert found is not None
+    name = size_argument(source.text, start, found.end())
+    spaced = bool(found["before"] or found["behind"])
+    # `3 × 3` is a window, `2 × 2` may be a stride of 4.
+    square = found["first"] == found["second"]
+    safe = name is not None and (not spaced or (name == "kernel" and square))
+    size = Edit(source.span(found.start("before"), found.end("behind")), "x")
+    fixes = Fix("write `x`", (size,), safe), Fix("write `*`", (Edit(sign, "*"),), False)
+    yield from fixes if name is not None or square else fixes[::-1]
 
 
 def _token(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
@@ -246,10 +293,14 @@ def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
         yield Fix("put `;` between them", (Edit(place, ";"),), True)
     word = re.search(r"(\s+)(\w+)$", before)
     if word is not None and help == missing_comma(word[2]):
-        place = source.span(word.start(), word.start())
-        yield Fix("put a comma between them", (Edit(place, ","),), True)
+        places = (word.start(), *_arguments_behind(source, span.end, _NO_COMMA))
+        edits = tuple(Edit(source.span(place, place), ",") for place in places)
+        message = "put a comma between them" if len(edits) == 1 else "put commas between them"
+        yield Fix(message, edits, True)
     elif span.text == ":" and word is not None and help.startswith("an argument is given by name"):
-        yield Fix("write `=`", (Edit(span, " ="),), True)
+        places = (span.start, *_arguments_behind(source, span.end, _COLON))
+        edits = tuple(Edit(source.span(place, place + 1), " =") for place in places)
+        yield Fix("write `=`", edits, True)
     if help == ELSE_IF:
         yield Fix("write `else if`", (Edit(span, "else if"),), True)
     elif help == COMMENT and span.text == "//":
@@ -259,7 +310,24 @@ def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
         if not source.text[span.start : end].strip():
             yield Fix("put it there", (Edit(source.span(span.start, end), " "),), True)
     if help.startswith("a setting has no") and span.text in ("=", ":"):
-        yield Fix(f"leave `{span.text}` out", (Edit(span, ""),), True)
+        behind = source.text[span.end :]
+        end = span.end + len(behind) - len(behind.lstrip(" \t"))
+        edit = Edit(source.span(len(before), end), " ")
+        yield Fix(f"leave `{span.text}` out", (edit,), True)
+
+
+_NO_COMMA = re.compile(r"(?<=[\w)\]\"])(?=[ \t]+[A-Za-z_]\w*[ \t]*=[^=])")
+_COLON = re.compile(r"(?<=\w):")
+
+
+def _arguments_behind(source: Source, start: int, sign: re.Pattern[str]) -> Iterator[int]:
+    """Where in the rest of an argument list, on this line, what was wrong is so again: of several,
+    the first hides the others."""
+    end, _ = next(outside_brackets(source, start, '\n#"'))
+    for found in sign.finditer(source.text, start, end):
+        between = source.text[start : found.start()]
+        if sum(map(between.count, "([{")) == sum(map(between.count, ")]}")):
+            yield found.start()
 
 
 def _kind(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
@@ -343,6 +411,12 @@ def _remove_argument(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterat
 def _value(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     """A word that is hidden by a name, or two arguments in the wrong order."""
     span = diagnostic.span
+    if NO_FILTERS in diagnostic.message:
+        comma = re.compile(r"\s*,\s*").match(span.source.text, span.end)
+        if comma is not None:
+            edit = Edit(span.source.span(span.start, comma.end()), "")
+            yield Fix(f"leave `{span.text}` out", (edit,), False)
+        return
     word = re.search(r"[a-z_]\w*$", span.text)
     if word is not None and diagnostic.help.startswith(f"`{word[0]}` is the name of another"):
         place = span.source.span(span.start + word.start(), span.end)

@@ -18,6 +18,8 @@ from netdsl.tensor import CHANNELS_LAST, MOST_CHANNELS
 
 # How far from the number that is wrong others are tried, on either side.
 _NUMBERS = 8
+# How many layers before the one that joins are padded alone.
+_NEAREST = 3
 # Ready-made strides of a shortcut, after those that the body names.
 _STRIDES = ("", "2", "4")
 
@@ -151,6 +153,7 @@ def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
         edit = Edit(residual.shortcut_condition.span, "in.shape != out.shape")
         groups.append([Fix("take it wherever the shape changes", (edit,), False)])
     if residual is None:
+        groups.append(list(_padded_before(diagnostic, tree)))
         groups.append(list(_fitting_sizes(tree)))
     return groups
 
@@ -182,6 +185,31 @@ def _padded(places: list[Span], tree: syntax.File) -> Iterator[Fix]:
                 text = padded.text.replace("pad = same", "stride = 1, pad = same")
                 kept = padded._replace(text=text)
                 yield Fix("let it step by 1 and pad it", (kept,), False)
+
+
+def _padded_before(diagnostic: Diagnostic, tree: syntax.File) -> Iterator[Fix]:
+    """`pad = same` on one of the layers before that have a window, the nearest first, or on all of
+    these that don't pool, as pools are meant to make an image smaller."""
+    bodies = (each for each in walk(tree) if isinstance(each, syntax.Body))
+    around = [each.span for each in bodies if _lies_in(diagnostic.span, each.span)]
+    if not around:
+        return
+    body = min(around, key=lambda each: each.end - each.start)
+    calls = [
+        each
+        for each in _with_padding(body, tree)
+        if each.name not in ("maxpool", "avgpool", "pad", "crop")
+        and (not _lies_in(each.span, body) or each.span.end <= diagnostic.span.start)
+    ]
+    edits = [each for each in map(_pad_same, calls) if each is not None]
+    for edit in edits[: -_NEAREST - 1 : -1]:
+        yield Fix("pad it so that the size stays", (edit,), False)
+    if len(edits) > 1:
+        yield Fix("pad these so that the size stays", tuple(edits), False)
+
+
+def _lies_in(span: Span, place: Span) -> bool:
+    return span.source is place.source and place.start <= span.start and span.end <= place.end
 
 
 def _with_padding(place: Span, tree: syntax.File) -> list[syntax.Call]:

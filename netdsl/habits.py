@@ -8,14 +8,18 @@ from __future__ import annotations
 import re
 
 from netdsl import habits_of_files, habits_of_layers
+from netdsl.brackets import MERGES
 from netdsl.ops import OPERATORS
-from netdsl.place import MERGES, NUMBERS, Habit, Place, in_parentheses
+from netdsl.place import NUMBERS, Habit, Place, in_parentheses, outside_brackets
 
 
 def habit(place: Place) -> Habit | None:
     """What is written at a place, as another language has it; None where nothing is known."""
     rules = (*habits_of_files.RULES, *habits_of_layers.RULES, _arguments, _value)
     return next((found for found in (rule(place) for rule in rules) if found), None)
+
+
+_QUOTED_NAME = re.compile(r'(?<=[(, ])"([A-Za-z_]\w*)"(?=\s*=(?!=))')
 
 
 def _arguments(place: Place) -> Habit | None:
@@ -35,7 +39,10 @@ def _arguments(place: Place) -> Habit | None:
     word = before.strip('"')
     quoted = before.type == "STRING" and place.earlier in ("(", ",") and word.isidentifier()
     if text == "=" and quoted and ")" in place.accepted:
-        fix = place.fix("leave the quotes out", (before.start_pos or 0, before.end_pos or 0, word))
+        # Of several, the first hides the others.
+        end, _ = next(outside_brackets(place.source, place.end, "\n#"))
+        names = _QUOTED_NAME.finditer(place.source.text, before.start_pos or 0, end)
+        fix = place.fix("leave the quotes out", *((*each.span(), each[1]) for each in names))
         return Habit(f"an argument's name has no quotes: `{word} = …`", fix)
     if text == "from" and {"INT", ")"} <= place.accepted and place.word in MERGES:
         value = re.match(r"\s+", place.source.text[place.end :])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from netdsl.brackets import MERGES, WITH_BODY
 from netdsl.diagnostics import Edit, Fix
 from netdsl.ops import OPERATORS
-from netdsl.place import MERGES, WITH_BODY, Habit, Place, between_steps
+from netdsl.place import Habit, Place, between_steps
 from netdsl.source import Source
 
 _DECLARATION = frozenset(("network", "block"))

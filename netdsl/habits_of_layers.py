@@ -6,10 +6,9 @@ import re
 
 from lark import Token
 
+from netdsl.brackets import MERGES, WITH_BODY
 from netdsl.ops import OPERATORS
 from netdsl.place import (
-    MERGES,
-    WITH_BODY,
     Habit,
     Place,
     between_steps,
@@ -144,14 +143,13 @@ def body(place: Place) -> Habit | None:
     if text == "{" and "INT" in place.accepted and before != "for":
         return Habit("there are no dictionaries; a list has its elements in `[ ]`")
     if text in ("(", "->") and before == "residual":
-        end = matching(place.source, place.start) if text == "(" else -1
-        edits = (before.end_pos or 0, place.end, " { "), (end, end + 1, " }")
-        braces = place.fix("write braces", *edits) if end >= 0 else None
-        return Habit("a residual's body stands in braces: `residual { … }`", braces)
+        return Habit("a residual's body stands in braces: `residual { … }`")
     if text in ("|", "}") and before == "|":
         at = before.end_pos or 0
         fix = place.fix("write `identity`", (at, at, " identity"), safe=False)
         return Habit("a branch that changes nothing is `identity`", fix)
+    if text == "|" and before == "{":
+        return _late_loop(place, before.start_pos or 0)
     if place.accepted == {"|", "for"}:
         return _no_branches(place)
     if "{" in place.accepted and place.word in WITH_BODY and place.token.type == "NAME":
@@ -167,6 +165,26 @@ def body(place: Place) -> Habit | None:
         otherwise = re.search(r"\belse\b", layers) is not None
         help = f"a body stands in braces: `{place.word} … {{ … }}`"
         return Habit(help, None if otherwise else fix)
+    return None
+
+
+def _late_loop(place: Place, opening: int) -> Habit | None:
+    """Branches in braces that are those of a loop inside of a branch, where it was meant to come
+    behind the branch."""
+    near = place.source.text[max(opening - 10 * _NEAR, 0) : opening]
+    if re.search(r"(?<!\w)for\b[^{}|\n]*$", near) is None:
+        return None
+    depth = 0
+    for at in range(len(near) - 1, -1, -1):
+        depth += (near[at] == "}") - (near[at] == "{")
+        if depth < 0:
+            merge = re.search(r"(\w+)\s*$", near[:at])
+            if merge is None or merge[1] not in MERGES:
+                return None
+            return Habit(
+                "loops of branches stand before the first branch that is written out: "
+                f"`{merge[1]} {{ for … {{ | … }} | … }}`"
+            )
     return None
 
 

@@ -12,12 +12,9 @@ from typing import NamedTuple
 from lark import Token
 
 from netdsl.diagnostics import Edit, Fix
-from netdsl.ops import OPERATORS
 from netdsl.source import Source
 
-MERGES = tuple(name for name, operator in OPERATORS.items() if operator.is_merge)
 NUMBERS = frozenset(("INT", "FLOAT", "SIZE", "SCALE"))
-WITH_BODY = ("residual", "repeat", "for", "if", "shortcut", "else", "aux")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -141,14 +138,16 @@ def between_steps(place: Place, at_line_end: str = "") -> Fix | None:
             if sign in (")", "]"):
                 return None
             break
+        start = len(text[:at].rstrip(" \t"))
         step = _NEXT_STEP.match(text, at + 1)
         ends = re.match(r"[ \t]*(\n|#|$|\})", text[at + 1 :]) is not None
         if ends:
-            edits.append((at, at + 1, at_line_end))
+            edits.append((start, at + 1, at_line_end))
         elif step is not None:
             # With the word, so that a fix that makes an error of it is seen to.
             between = ";" if step["label"] else " ->"
-            edits.append((at, step.end(), f"{between}{text[at + 1 : step.end()]}"))
+            words = text[at + 1 : step.end()].rstrip(" \t")
+            edits.append((start, at + 1 + len(words), f"{between}{words}"))
         else:
             return None
     message = "leave the comma out" if not edits[0][2] else "write `->`"

@@ -24,6 +24,26 @@ _CHOSEN = {"augment": "augmentation", "preprocess": "preprocessing"}
 """What one of a setting's choices is called, where it is not as the setting."""
 
 
+_ARGUMENTS = {
+    **dict.fromkeys(("learning_rate", "lr", "rate"), "optimizer adam(rate = {})"),
+    "momentum": "optimizer sgd(momentum = {})",
+    "weight_decay": "optimizer adamw(weight_decay = {})",
+    "warmup": "schedule cosine(warmup = {})",
+}
+"""What other tools have beside the optimizer or the schedule, and these have as an argument here;
+with a place for its value."""
+
+
+def _argument_of(setting: syntax.Setting) -> str:
+    """The help for a setting that is an argument of another one, "" for others."""
+    written = _ARGUMENTS.get(setting.name)
+    if written is None:
+        return ""
+    value = setting.values[0].span.text if len(setting.values) == 1 else "…"
+    owner = written.partition(" ")[0]
+    return f"it is an argument of the {owner}: `{written.format(value)}`"
+
+
 class Recipe(NamedTuple):
     """How a network is trained.
 
@@ -203,7 +223,7 @@ class _Reading:
                     "unknown-setting",
                     f"a recipe has no setting `{setting.name}`",
                     setting.name_span,
-                    help=did_you_mean(setting.name, known),
+                    help=_argument_of(setting) or did_you_mean(setting.name, known),
                 )
             value = self.value(setting)
         except Fault as fault:

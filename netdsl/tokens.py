@@ -12,7 +12,9 @@ from lark.exceptions import UnexpectedCharacters
 from lark.lexer import BasicLexer, LexerThread
 
 from netdsl.diagnostics import Diagnostic, Edit, Fix
+from netdsl.kinds import PaddingKind, WindowKind
 from netdsl.limits import LIMITS
+from netdsl.ops import OPERATORS
 from netdsl.source import Source, Span, invisible_characters, printable
 
 BAD = "BAD"
@@ -20,6 +22,7 @@ BAD = "BAD"
 
 WIDE = dict(zip("（）［］｛｝，：；＝", "()[]{},:;=", strict=True))
 """Signs as wide as an ideograph, with those of the language."""
+_NARROW = str.maketrans(WIDE)
 COMMENT = "a comment begins with `#`"
 MEANT = {
     "→": "write `->`",
@@ -30,7 +33,7 @@ MEANT = {
     "=>": "write `->`",
     ">>": "write `->`",
     "|>": "write `->`",
-    "×": "write `x`, as in `3x3`",
+    "×": "write `x` in a size, as in `3x3`; `*` multiplies",
     "≤": "write `<=`",
     "≥": "write `>=`",
     "≠": "write `!=`",
@@ -71,6 +74,33 @@ def foreign_sign(text: str, start: int) -> str:
     lengths = range(_LONGEST_SIGN, 0, -1)
     signs = (text[start : start + length] for length in lengths)
     return next((sign for sign in signs if sign in MEANT), "")
+
+
+def size_argument(text: str, start: int, end: int) -> str | None:
+    """The name of the argument that a stretch of a text is the value of, where an operator takes a
+    size there; None anywhere else, as in `filters = 8 x 2`."""
+    name, text = "", text.translate(_NARROW)
+    named = re.compile(r"(\w+)\s*=\s*$").search(text, text.rfind("\n", 0, start) + 1, start)
+    if named is not None:
+        name, start = named[1], named.start()
+    if text[:start].rstrip()[-1:] not in ("(", ",") or text[end:].lstrip()[:1] not in (")", ","):
+        return None
+    depth = position = 0
+    for place in range(start - 1, -1, -1):
+        depth += (text[place] in ")]}") - (text[place] in "([{")
+        position += not depth and text[place] == ","
+        if depth < 0:
+            break
+    else:
+        return None
+    layer = re.search(r"(?<![\w.])\w+$", text[:place].rstrip())
+    operator = OPERATORS.get(layer[0]) if layer is not None and text[place] == "(" else None
+    parameters = {} if operator is None else operator.parameters
+    if not name and position < len(parameters):
+        name = list(parameters)[position]
+    taken = parameters.get(name)
+    is_size = taken is not None and isinstance(taken.kind, WindowKind | PaddingKind)
+    return name if is_size else None
 
 
 # ---------------------------------------------------------------- characters
@@ -189,12 +219,23 @@ def _spaced(number: Token, source: Source) -> tuple[Token, Diagnostic] | None:
             return None
         kind, text, what = number.type, f"{found[1]}{letter}", "number"
     span = source.span(start, found.end())
+    help = f"write `{text}`"
+    fixes = [Fix(help, (Edit(span, text),), True)]
+    if what == "size" and size_argument(source.text, start, found.end()) is None:
+        product = " * ".join(sizes)
+        fixes = [
+            fixes[0]._replace(safe=False),
+            Fix(f"write `{product}`", (Edit(span, product),), False),
+        ]
+        if sizes[0] != sizes[1]:
+            fixes.reverse()
+        help = f"{help}; `*` multiplies"
     diagnostic = Diagnostic(
         "unexpected-token",
         f"a blank stands inside the {what} `{printable(span.text)}`",
         span,
-        help=f"write `{text}`",
-        fixes=(Fix(f"write `{text}`", (Edit(span, text),), True),),
+        help=help,
+        fixes=tuple(fixes),
     )
     return Token(kind, text, start, end_pos=found.end()), diagnostic
 

@@ -79,7 +79,7 @@ def assert_formatted(python: str):
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_emitted_code_computes_the_graph(text):
     try:

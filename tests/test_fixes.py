@@ -276,6 +276,68 @@ def test_several_paddings_together() -> None:
     assert [edit.text for edit in fix.edits] == [", pad = same"] * 2
 
 
+@pytest.mark.parametrize(
+    ("line", "safe"),
+    [
+        ("conv(8, 64, 3, padding = 1)", False),  # PyTorch's 8 channels in, 64 out.
+        ("conv(8, 64, 3x3, padding = 1)", False),
+        ("conv(8, 64, kernel_size = 3)", False),
+        ("conv(w, w, 3, padding = 1)", False),
+        ("conv_transpose(8, 64, 2, padding = 0)", False),
+        ("conv(64, 3, padding = 1)", True),
+        ("conv(64, 3x3, 2, padding = 1)", True),
+        ("conv(64, 3, stride = 1, padding = 1)", True),
+        ("maxpool(3, 2, padding = 1)", True),  # PyTorch's order is ours.
+    ],
+)
+def test_an_argument_is_only_safely_renamed_where_others_keep_their_meaning(
+    line: str, safe: bool
+) -> None:
+    text = network("input image[8, 8, 8]", line).replace("net {", "net(w = 8) {")
+    (diagnostic,) = of(text)
+    assert diagnostic.fixes[0].safe == safe
+    assert ("channels that enter" in diagnostic.fixes[0].message) != safe
+    repaired = repair(Source("a.net", text), check, unsafe=False)
+    assert (repaired.source.text == text) != safe
+
+
+@pytest.mark.parametrize(
+    ("line", "written", "safe"),
+    [
+        ("conv(8, 3×3)", "3x3", True),
+        ("conv(8, 3 × 3)", "3x3", True),
+        ("conv(8, 1×7)", "1x7", True),
+        ("conv(8, 1 × 7)", "1x7", False),
+        ("conv(8, 3, stride = 2 × 2)", "2x2", False),
+        ("conv(8, 3, pad = 1×2)", "1x2", True),
+        ("conv(8×2, 3)", "8*2", False),
+        ("conv(filters = 8 × 2, 3)", "8 * 2", False),
+        ("conv(8, 3 x 3)", "3x3", True),
+        ("conv(8, 1 x 7)", "1x7", True),
+    ],
+)
+@pytest.mark.parametrize("other", ["relu", "relu)"], ids=["alone", "with another"])
+def test_a_product_is_not_safely_made_a_size(
+    line: str, written: str, safe: bool, other: str
+) -> None:
+    """With another mistake of syntax, no fix of this one can be tried to the end."""
+    source = Source("a.net", network("input image[8, 8, 8]", line, other))
+    fixes = propose(source, check(source), check).diagnostics[0].fixes
+    assert fixes[0].safe == safe
+    assert written in by_hand(source.text, fixes[0])
+
+
+def test_brackets_of_values_are_no_bodies() -> None:
+    lines = (
+        *("input image[8, 8, 8]", "let widths = [8, 16]", "let deep = true"),
+        *("let size = 3 if deep else (1)", "let last = 3 if deep", "else (1)"),
+        *("if (deep) { relu } else { bn }", "repeat (2) { relu }", "repeat max(1, 2) { relu }"),
+        *("repeat len (widths) { relu }", "for w in [8] { conv(w, size) }", "repeat last { relu }"),
+        *("for w in (widths) { conv(w, 1) }", "if widths [0] == 8 { relu }"),
+    )
+    assert check(Source("a.net", network(*lines))) == ()
+
+
 def test_what_lies_in_an_imported_file_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "blocks.net").write_text("block unit {\n  cnov(4, 3x3)\n}\n")
     path = tmp_path / "a.net"

@@ -184,7 +184,7 @@ def test_shipped_programs_on_narrow_pages(path: Path, monkeypatch: pytest.Monkey
     holds_for_noise(text, seed=len(text))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(programs(), st.integers(0, 2**32))
 def test_random_programs(text: str, seed: int) -> None:
     holds(text)

@@ -553,7 +553,7 @@ def random_network(seed: int) -> Traced:
     return traced(build, {scope: rng.choice("AB") for scope in scopes[1:]})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 1 << 30))
 def test_any_dataflow_is_written_and_proved(seed):
     write(random_network(seed), "net")  # A LiftMistake would say that it is not.

@@ -30,7 +30,7 @@ from netdsl.tensor import TensorType, Window
 
 jax.config.update("jax_platforms", "cpu")
 
-FEW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=6, suppress_health_check=list(HealthCheck))
 
 
 def network(shape, *statements):
@@ -181,7 +181,7 @@ def assert_runs_as_it_says(model):
 
 
 @pytest.mark.parametrize("op", [op for op in SINGLE if op.name != "dense"], ids=named)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_symbolic_sizes_have_the_values_of_whole_ones(op, data):
     layer = data.draw(operators(op))

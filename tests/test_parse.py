@@ -28,9 +28,7 @@ from netdsl.tensor import Window
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.net"))
 ARCHITECTURES = sorted((Path(__file__).parent.parent / "architectures").glob("*.net"))
-MANY = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+MANY = settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def named(path):

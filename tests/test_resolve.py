@@ -185,7 +185,6 @@ def test_the_better_programs_of_rules() -> None:
     max_examples=50,
     derandomize=True,
     database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate],
 )

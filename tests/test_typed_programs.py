@@ -52,7 +52,6 @@ def for_all(exhaustive: bool) -> Callable[[st.SearchStrategy[Any], int, Callable
             max_examples=count * 20 if exhaustive else count,
             derandomize=True,
             database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             # What fails is made smaller, but not in the minutes that explaining it takes.
             phases=[Phase.generate, Phase.shrink],

@@ -166,9 +166,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(source=st.sampled_from(WHOLE), changes=CHANGES, inside=st.booleans())
 @example(source=WHOLE[0], changes=[(0, 0, b"")], inside=True)
 def test_damage_is_an_error_of_ours(

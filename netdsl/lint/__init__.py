@@ -16,7 +16,7 @@ from typing import NamedTuple
 from netdsl.bind import Given
 from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate import elaborate
-from netdsl.lint import ends, inputs, names, order, windows
+from netdsl.lint import bodies, ends, inputs, names, order, windows
 from netdsl.lint.allow import Allowance, read_allowances, unused_allowance
 from netdsl.lint.rule import Layers, OfLayers, OfText, Rule, Text
 from netdsl.network import complete_networks, recipes_for
@@ -31,6 +31,8 @@ _OF_TEXT: tuple[tuple[Rule, OfText], ...] = (
     (Rule("unused-block", "the text"), names.unused_blocks),
     (Rule("unused-default", "the text", "safe"), names.unused_defaults),
     (Rule("in-means-input", "the text"), inputs.in_means_input),
+    (Rule("empty-body", "the text"), bodies.empty_bodies),
+    (Rule("restarting-let", "the text"), bodies.restarting_lets),
 )
 _OF_LAYERS: tuple[tuple[Rule, OfLayers], ...] = (
     (Rule("unread-pixels", "layers"), windows.unread_pixels),

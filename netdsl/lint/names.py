@@ -60,7 +60,7 @@ def unused_variables(text: Text) -> Iterator[Diagnostic]:
         elif isinstance(record, (syntax.For, syntax.BranchLoop)):
             body = record.body if isinstance(record, syntax.For) else record.branches
             read = _read_names(body)
-            for each in _names(record.pattern):
+            for each in names_of(record.pattern):
                 if each.name not in read and not _meant(each.name):
                     yield finding(
                         "unused-variable",
@@ -191,16 +191,17 @@ def _meant(name: str) -> bool:
     return name.startswith("_")
 
 
-def _names(pattern: syntax.Pattern) -> Iterator[syntax.Pattern]:
+def names_of(pattern: syntax.Pattern) -> Iterator[syntax.Pattern]:
+    """The single names of a pattern, in order."""
     if pattern.nested is None:
         yield pattern
     for each in pattern.nested or ():
-        yield from _names(each)
+        yield from names_of(each)
 
 
 def _unused_names(let: syntax.Let, read: frozenset[str], text: Text | None) -> Iterator[Diagnostic]:
     """Those names of a `let` that nothing reads; of a file's own with the `text` of the file."""
-    names = list(_names(let.pattern))
+    names = list(names_of(let.pattern))
     unused = [
         each
         for each in names

@@ -190,6 +190,10 @@ SYNONYMS: dict[str, str] = {
 """What other tools call our operators in small letters, for the help of an unknown one."""
 
 
+ACTIVATION_LAYERS = ("activation", "act", "nonlinearity")
+"""What other tools call a layer that takes the name of its function."""
+
+
 def meant(name: str) -> str | None:
     """The operator that a name of another tool stands for: `MaxPool2d` for `maxpool`."""
     small = name.lower()

@@ -50,10 +50,30 @@ def _require_equal(op: Op, first: TensorType, other: TensorType, operand: int, a
                 operand=operand,
                 help=f"`conv({a}, 1x1)` makes {a} channels of {b}"
                 if name == "channels"
-                else "`pad = same` keeps a size; `pad` and `crop` change it",
+                else _as_large(a, b)
+                if first.is_image
+                else _BORDER,
             )
 
 
+def _as_large(a: Size, b: Size) -> str:
+    """How two unequal heights or widths become one: by a stride where one is a multiple of the
+    other, and by a border where they are nearly equal."""
+    if isinstance(a, int) and isinstance(b, int):
+        large, small = max(a, b), min(a, b)
+        stride = round(large / small)
+        if stride > 1 and -(-large // stride) == small:
+            enlarged = f", `upsample({stride})` the reverse" if large == stride * small else ""
+            return (
+                "give both ways the same strides: "
+                f"`conv(…, 1x1, stride = {stride})` makes {small} of {large}{enlarged}"
+            )
+        if stride > 1:
+            return "give both ways the same strides and the same `pad`"
+    return _BORDER
+
+
+_BORDER = "`pad = same` keeps a size; `pad` and `crop` change it"
 _PLURAL = {"height": "heights", "width": "widths", "channels": "channels", "tokens": "tokens"}
 
 
