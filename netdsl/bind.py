@@ -131,8 +131,10 @@ def _filters_counted(
     Only a large even number before a smaller odd size is so meant: others may be a window and a
     step, as what is given by name always is.
     """
-    kinds = [each.kind for each in parameters.values()][:2]
-    if len(arguments) < 2 or not all(isinstance(each, WindowKind) for each in kinds):
+    names = list(parameters)[:2]
+    if min(len(names), len(arguments)) < 2:
+        return None
+    if not all(isinstance(parameters[each].kind, WindowKind) for each in names):
         return None
     count, window = arguments[:2]
     number, sides = count.value, window.value
@@ -145,7 +147,7 @@ def _filters_counted(
         or not all(side % 2 for side in sides)
     ):
         return None
-    first, second = list(parameters)[:2]
+    first, second = names
     return Fault(
         Diagnostic(
             "argument-value",
