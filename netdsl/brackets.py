@@ -6,9 +6,9 @@ import re
 
 from lark import Token
 
+from netdsl.body_brackets import LAYERS, end_of_body, misbraced
 from netdsl.diagnostics import Diagnostic, Edit, Fix, Label
 from netdsl.limits import LIMITS
-from netdsl.ops import OPERATORS
 from netdsl.source import Source, Span
 from netdsl.tokens import BAD, OPEN_ENDED
 
@@ -18,18 +18,8 @@ _KINDS = {")": "RPAR", "]": "RSQB", "}": "RBRACE"}
 # Words that begin a line only where all brackets before, or all but braces, are closed.
 _OUTERMOST = frozenset(("network", "block", "recipe", "import"))
 _STATEMENTS = _OUTERMOST.union(("let", "assert", "claim", "input", "repeat", "residual", "aux"))
-LAYERS = frozenset((*OPERATORS, "input", "residual", "repeat", "aux"))
-"""Words that begin a step, or the statement before one."""
 _BEFORE_STEP = frozenset(("", "->", "{", "|", ":"))
 """Tokens before which no argument list begins: a parenthesis there stands around layers."""
-MERGES = tuple(name for name, operator in OPERATORS.items() if operator.is_merge)
-WITH_BODY = ("residual", "repeat", "for", "if", "shortcut", "else", "aux")
-_BEHIND_BODY = re.compile(r"[ \t]*(?:$|[\n;}|#]|->|else\b|shortcut\b)")
-_BRACKET = re.compile(r"[()\[\]{}]")
-_LONGEST_BODY = 10_000
-"""How many characters behind a bracket its end is looked for in."""
-_HEAD = 40
-"""How many tokens before a bracket are looked at."""
 DECLARATIONS = _OUTERMOST.union(("let",))
 """Words that begin a declaration."""
 
@@ -97,8 +87,12 @@ class _Matching:
         start, end = token.start_pos or 0, token.end_pos
         if start in self.ends_of_bodies:
             token = Token("RBRACE", "}", start, end_pos=end)
-        elif token in ("(", "[") and self._around_body(token):
-            token = Token("LBRACE", "{", start, end_pos=end)
+        elif token in ("(", "[") and (not self.open or self.open[-1].sign == "{"):
+            body_end = end_of_body(self.source, self.tokens, token)
+            if body_end is not None:
+                self.mistakes.append(misbraced(self.source, self.tokens, token, body_end))
+                self.ends_of_bodies.add(body_end)
+                token = Token("LBRACE", "{", start, end_pos=end)
         text = token[-1] if token.type == "TEMPLATE" else str(token)
         if token.type == "NEWLINE":
             self.tokens.append(token)
@@ -257,89 +251,6 @@ class _Matching:
                 labels=(Label(places[1], "it ends here"),),
                 help="a chain has no parentheses",
                 fixes=(Fix("leave them out", tuple(Edit(each, "") for each in places), True),),
-            )
-        )
-
-    def _around_body(self, token: Token) -> bool:
-        """Whether brackets stand around a body, which are then read as its braces. Only what can
-        be no value is taken for one."""
-        if self.open and self.open[-1].sign != "{":
-            return False
-        head = self._head()
-        word = str(head[0]) if head else ""
-        if word not in (*WITH_BODY, *MERGES):
-            return False
-        text, start = self.source.text, token.start_pos or 0
-        depth, end = 0, start
-        for bracket in _BRACKET.finditer(text, start, start + _LONGEST_BODY):
-            depth, end = depth + (1 if bracket[0] in "([{" else -1), bracket.start()
-            if not depth:
-                break
-        if depth or text[end] != _CLOSING[str(token)] or not _BEHIND_BODY.match(text, end + 1):
-            return False
-        inside = text[start + 1 : end].lstrip()
-        if word in MERGES:
-            if len(head) > 1 or not inside.startswith("|"):
-                return False
-        else:
-            layer = re.match(r"[A-Za-z_]\w*|\{", inside)
-            if layer is None or not self._complete(head):
-                return False
-            # A name may be that of a function or list, whose call or element this is.
-            called = len(head) > 1 and head[-1].type not in ("INT", "TRUE", "FALSE")
-            if called and not text[start - 1].isspace():
-                return False
-            if (
-                (called or word == "aux")
-                and "->" not in inside
-                and layer[0] not in LAYERS.union("{")
-            ):
-                return False
-        self.ends_of_bodies.add(end)
-        self._misbraced(token, end, head)
-        return True
-
-    def _head(self) -> list[Token]:
-        """What stands of a step before a body; of a long one, its end."""
-        for index in range(len(self.tokens) - 1, max(len(self.tokens) - _HEAD, 0) - 1, -1):
-            token = self.tokens[index]
-            if token.type in ("NEWLINE", "TEMPLATE") or token in ("{", "}", "|", "->", ":"):
-                return self.tokens[index + 1 :]
-        return []
-
-    def _complete(self, head: list[Token]) -> bool:
-        """Whether a body can follow."""
-        word, last = head[0], head[-1]
-        if word in ("else", "shortcut"):
-            before = next(
-                (each for each in self.tokens[-len(head) - 1 :: -1] if each.type != "NEWLINE"), ""
-            )
-            if before != "}":
-                return False
-        if len(head) == 1:
-            return word in ("else", "shortcut", "residual", "aux")
-        if word == "aux" or (word == "for" and "in" not in head):
-            return False
-        return last not in OPEN_ENDED and last not in ("in", "if", "as")
-
-    def _misbraced(self, token: Token, end: int, head: list[Token]) -> None:
-        word = head[0]
-        what, body = ("branches stand", "| … | …") if word in MERGES else ("a body stands", "…")
-        between = "" if len(head) == 1 else "… "
-        start = token.start_pos or 0
-        places = self._span(token), self.source.span(end, end + 1)
-        before, behind = self.source.text[start - 1], self.source.text[start + 1]
-        opening = f"{'' if before.isspace() else ' '}{{{'' if behind.isspace() else ' '}"
-        closing = "}" if self.source.text[end - 1].isspace() else " }"
-        edits = Edit(places[0], opening), Edit(places[1], closing)
-        self.mistakes.append(
-            Diagnostic(
-                "unexpected-token",
-                f"`{token}` stands where `{{` should be",
-                places[0],
-                labels=(Label(places[1], "it ends here"),),
-                help=f"{what} in braces: `{word} {between}{{ {body} }}`",
-                fixes=(Fix("write braces", edits, True),),
             )
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from netdsl import habits_of_files, habits_of_layers
-from netdsl.brackets import MERGES
+from netdsl.body_brackets import MERGES
 from netdsl.ops import OPERATORS
 from netdsl.place import NUMBERS, Habit, Place, in_parentheses, outside_brackets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from netdsl.brackets import MERGES, WITH_BODY
+from netdsl.body_brackets import MERGES, WITH_BODY
 from netdsl.diagnostics import Edit, Fix
 from netdsl.ops import OPERATORS
 from netdsl.place import Habit, Place, between_steps

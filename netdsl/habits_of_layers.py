@@ -6,7 +6,7 @@ import re
 
 from lark import Token
 
-from netdsl.brackets import MERGES, WITH_BODY
+from netdsl.body_brackets import MERGES, WITH_BODY
 from netdsl.ops import OPERATORS
 from netdsl.place import (
     Habit,

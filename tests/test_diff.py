@@ -18,6 +18,7 @@ from netdsl import main
 from netdsl.compare import align
 from netdsl.compare.difference import Difference, difference
 from netdsl.compare.entries import ranges
+from netdsl.compare.places import Place
 from netdsl.compare.text import as_text, signed
 from netdsl.cost import CostReport
 from netdsl.network import load_file, load_network, shipped_networks
@@ -472,13 +473,13 @@ def test_real_pairs_in_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_long_flat_networks_are_compared_in_little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = 0
 
-    def counting(a: align.Place, b: align.Place) -> float:
+    def counting(a: Place, b: Place) -> float:
         nonlocal compared
         compared += 1
         return likeness(a, b)
 
-    likeness = align._likeness
-    monkeypatch.setattr(align, "_likeness", counting)
+    likeness = align.likeness
+    monkeypatch.setattr(align, "likeness", counting)
     layers = "\n".join(f"  conv({i % 7 + 1}, 1x1) -> relu" for i in range(1500))
     head = "network flat {\n  input image[4, 4, 1]\n"
     before = report(f"{head}{layers}\n}}")

@@ -9,58 +9,16 @@ left over on both sides was moved if it is alike.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import NamedTuple, TypeAlias, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple, TypeAlias
 
+from netdsl.compare.names import keeping_names, layer_names, unwrapped, without_counted_names
+from netdsl.compare.places import DIGITS, Place, likeness, rising
 from netdsl.cost import CostReport
 from netdsl.graph import Graph, PassNumber
-from netdsl.ops.base import Op
-from netdsl.sizes import Size
 
 _CELLS = 10_000
 """Stretches with more pairs of children than this are cut before they are aligned."""
-
-# How alike two places are. That a layer is exactly the same outweighs a number in its name, which
-# shifts as layers are put before it; a name that someone chose outweighs that.
-_EXACT = 1.0
-_SAME_OPERATOR = 0.45
-_SAME_ARGUMENTS = 0.15
-_SAME_FAMILY = 0.1
-_SAME_LABEL = 0.5
-_SAME_NUMBER = 0.1
-_SAME_CHANNELS = 0.05
-_DIGITS = "0123456789"
-_SCOPE = 4.0
-"""A scope counts as this many layers."""
-
-
-class Place(NamedTuple):
-    """A layer, or a scope of layers whose paths begin alike.
-
-    `form` is equal for places of the same structure, whatever their names. `labelled` says that
-    the name was chosen and not counted. Places with a number in `keeps` correspond to the one that
-    has the same there, and to no other.
-    """
-
-    name: str
-    path: tuple[str, ...]
-    node: int | None
-    children: tuple[Place, ...]
-    form: int
-    layer_forms: dict[int, int]
-    operators: dict[str, int]
-    labelled: bool
-    op: Op | None = None
-    channels: Size = 0
-    inputs: tuple[int, ...] = ()
-    keeps: int = 0
-
-    def layers(self) -> list[int]:
-        """The nodes of its layers."""
-        if self.node is not None:
-            return [self.node]
-        return [number for child in self.children for number in child.layers()]
 
 
 class Alignment(NamedTuple):
@@ -73,7 +31,6 @@ class Alignment(NamedTuple):
 
 
 _Pairs: TypeAlias = "list[tuple[Place, Place]]"
-_Key = TypeVar("_Key", str, int)
 _Branches: TypeAlias = "dict[tuple[str, bool], _Branches | int]"
 
 
@@ -122,7 +79,7 @@ def _tree(graph: Graph, forms: dict[Hashable, int]) -> Place:
         if isinstance(inside, int):
             node = graph.nodes[inside]
             word = "" if node.op is None else node.op.name
-            labelled = name.rstrip(_DIGITS) != word
+            labelled = name.rstrip(DIGITS) != word
             form = forms.setdefault(node.op, len(forms))
             counts = {word: 1}
             channels, inputs = node.type.channels, tuple(node.inputs)
@@ -147,10 +104,10 @@ def _tree(graph: Graph, forms: dict[Hashable, int]) -> Place:
 def _children(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
     """Pairs of children that correspond, also where some were put into a scope or taken out."""
     names = {place.name for place in left}, {place.name for place in right}
-    layers = _layer_names(left), _layer_names(right)
-    left = _unwrapped(left, names[1], names[1] - names[0], layers[1])
-    right = _unwrapped(right, names[0], names[0] - names[1], layers[0])
-    left, right = _keeping_names(*_without_counted_names(left, right))
+    layers = layer_names(left), layer_names(right)
+    left = unwrapped(left, names[1], names[1] - names[0], layers[1])
+    right = unwrapped(right, names[0], names[0] - names[1], layers[0])
+    left, right = keeping_names(*without_counted_names(left, right))
     found = _aligned(left, right)
     paired = {a.path for a, _ in found}, {b.path for _, b in found}
     kept = {b.keeps: b for b in right if b.keeps}
@@ -160,155 +117,9 @@ def _children(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
             continue
         if a.keeps:
             found.append((a, kept[a.keeps]))
-        elif a.labelled and a.name in rest and _likeness(a, rest[a.name]) > 0:
+        elif a.labelled and a.name in rest and likeness(a, rest[a.name]) > 0:
             found.append((a, rest.pop(a.name)))  # It keeps its name in another order.
     return found
-
-
-def _layer_names(places: Sequence[Place]) -> set[str]:
-    return {place.name for place in places if place.node is not None and place.labelled}
-
-
-def _has_weights(place: Place) -> bool:
-    return place.op is not None and place.op.holds_weights
-
-
-def _unwrapped(
-    places: Sequence[Place], names: set[str], missing: set[str], layers: set[str]
-) -> list[Place]:
-    """The places, with a scope's children for each scope that only one network has, where half of
-    its children are missing beside it; and for each that has a layer's name there, which then is
-    that of its first layer with weights."""
-    found: list[Place] = []
-    for place in places:
-        inside = sum(child.name in missing for child in place.children)
-        if place.name not in names and 0 < len(place.children) <= 2 * inside:
-            found += place.children
-        elif place.children and place.name in layers:
-            first = next((child for child in place.children if _has_weights(child)), None)
-            found += [
-                child._replace(name=place.name, labelled=True) if child is first else child
-                for child in place.children
-            ]
-        else:
-            found.append(place)
-    return found
-
-
-def _without_counted_names(
-    left: Sequence[Place], right: Sequence[Place]
-) -> tuple[list[Place], list[Place]]:
-    """The places, names taken as counted where they count up (stage1, stage2) to another number.
-
-    What was put before others there has shifted their names.
-    """
-    series = _series(left), _series(right)
-    shifted = {
-        stem
-        for stem, numbers in series[0].items()
-        if len(numbers) != len(series[1].get(stem, numbers))
-        and all(
-            sorted(found) == list(range(min(numbers), min(numbers) + len(found)))
-            for found in (numbers, series[1][stem])
-        )
-    }
-
-    def counted(place: Place) -> Place:
-        stem = place.name.rstrip(_DIGITS)
-        return place._replace(labelled=False) if stem in shifted else place
-
-    return [counted(place) for place in left], [counted(place) for place in right]
-
-
-def _series(places: Sequence[Place]) -> dict[str, list[int]]:
-    """The numbers that chosen names end in, by what is before them."""
-    found: dict[str, list[int]] = {}
-    for place in places:
-        stem = place.name.rstrip(_DIGITS)
-        if place.labelled and stem != place.name:
-            found.setdefault(stem, []).append(int(place.name[len(stem) :]))
-    return found
-
-
-def _keeping_names(
-    left: Sequence[Place], right: Sequence[Place]
-) -> tuple[list[Place], list[Place]]:
-    """The places, with a number in `keeps` for those that correspond by name in any order.
-
-    These are the same under the same chosen name; then those with other arguments, unless what they
-    were is there under another name. Counted layers next to them went with them.
-    """
-    numbers = {place.name: j for j, place in enumerate(right) if place.labelled}
-    named = {numbers[a.name]: i for i, a in enumerate(left) if a.labelled and a.name in numbers}
-    kept = {i: j for j, i in named.items() if left[i].form == right[j].form}
-    forms = _forms(left, kept.keys()), _forms(right, kept.values())
-    for j, i in named.items():
-        a, b = left[i], right[j]
-        if i in kept or a.form in forms[1] or b.form in forms[0]:
-            continue
-        if type(a.op) is type(b.op) and _likeness(a, b) > 0:
-            kept[i] = j
-    moved = _out_of_order(kept)
-    _take_along(left, right, list(kept.items()), 1, kept)
-    _take_along(left, right, moved, -1, kept)
-    keeping = list(left), list(right)
-    for number, (i, j) in enumerate(kept.items(), 1):
-        keeping[0][i] = left[i]._replace(keeps=number)
-        keeping[1][j] = right[j]._replace(keeps=number)
-    return keeping
-
-
-def _forms(places: Sequence[Place], known: Collection[int]) -> set[int]:
-    numbers = set(known)
-    return {place.form for i, place in enumerate(places) if i not in numbers}
-
-
-def _out_of_order(kept: dict[int, int]) -> list[tuple[int, int]]:
-    """The fewest pairs without which the others are in order."""
-    pairs = sorted(kept.items())
-    in_order = set(_rising(pairs))
-    return [pair for pair in pairs if pair not in in_order]
-
-
-def _take_along(
-    left: Sequence[Place],
-    right: Sequence[Place],
-    pairs: Sequence[tuple[int, int]],
-    step: int,
-    kept: dict[int, int],
-) -> None:
-    """Keep what leads on from these pairs too, or to them, if it is the same on both sides."""
-    taken = set(kept.values())
-    for i, j in pairs:
-        a, b = i + step, j + step
-        while (
-            0 <= a < len(left)
-            and 0 <= b < len(right)
-            and a not in kept
-            and b not in taken
-            and _goes_along(left[a], left[i])
-            and left[a].form == right[b].form
-            and not right[b].labelled
-            and all(
-                _leads_on(places[min(k, k - step)], places[max(k, k - step)])
-                for places, k in ((left, a), (right, b))
-            )
-        ):
-            kept[a] = b
-            taken.add(b)
-            a, b = a + step, b + step
-
-
-def _goes_along(layer: Place, kept: Place) -> bool:
-    """Whether it is a counted layer that may belong to another place, like its norm."""
-    if layer.op is None or layer.labelled:
-        return False
-    return not (layer.op.holds_weights and layer.op.name in kept.operators)
-
-
-def _leads_on(place: Place, after: Place) -> bool:
-    """Whether what the place gives is all that the next one reads."""
-    return len(after.inputs) == 1 and after.inputs[0] in place.layers()
 
 
 def _aligned(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
@@ -373,39 +184,20 @@ def _anchors(
         position = next(rest.get(key(place), iter(())), None)
         if position is not None:
             candidates.append((i, position))
-    return _rising(candidates)
-
-
-def _rising(candidates: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest chain of pairs, sorted by the first, that rises in the second too."""
-    # Longest increasing subsequence: `ends[k]` ends the best chain of k + 1 candidates.
-    ends: list[int] = []
-    last: list[int] = []
-    previous: list[int] = []
-    for number, (_, j) in enumerate(candidates):
-        k = bisect_left(ends, j)
-        previous.append(last[k - 1] if k else -1)
-        ends[k : k + 1] = [j]
-        last[k : k + 1] = [number]
-    chain = []
-    number = last[-1] if last else -1
-    while number >= 0:
-        chain.append(candidates[number])
-        number = previous[number]
-    return chain[::-1]
+    return rising(candidates)
 
 
 def _best(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
     """The pairs, in order, whose likenesses have the largest sum; of such, the earliest."""
-    likeness = [[_likeness(a, b) for b in right] for a in left]
+    alike = [[likeness(a, b) for b in right] for a in left]
     best = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
     for i in reversed(range(len(left))):
         for j in reversed(range(len(right))):
-            best[i][j] = max(best[i + 1][j], best[i][j + 1], likeness[i][j] + best[i + 1][j + 1])
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], alike[i][j] + best[i + 1][j + 1])
     found = []
     i = j = 0
     while i < len(left) and j < len(right):
-        if likeness[i][j] > 0 and best[i][j] == likeness[i][j] + best[i + 1][j + 1]:
+        if alike[i][j] > 0 and best[i][j] == alike[i][j] + best[i + 1][j + 1]:
             found.append((left[i], right[j]))
             i, j = i + 1, j + 1
         elif best[i][j] == best[i + 1][j]:
@@ -413,45 +205,6 @@ def _best(left: Sequence[Place], right: Sequence[Place]) -> _Pairs:
         else:
             j += 1
     return found
-
-
-def _likeness(a: Place, b: Place) -> float:
-    """How alike two places are; 0 for those that can't correspond."""
-    if a.keeps != b.keeps:
-        return 0.0
-    bonus = 0.0
-    if a.name == b.name:
-        bonus = _SAME_LABEL if a.labelled and b.labelled else _SAME_NUMBER
-    if a.node is None and b.node is None:
-        if a.form == b.form:
-            return _SCOPE * (_EXACT + bonus)
-        share = _share(a.operators, b.operators)
-        if share < 0.5 and (a.name != b.name or share == 0):
-            return 0.0
-        same = _share(a.layer_forms, b.layer_forms)
-        return _SCOPE * (_SAME_OPERATOR * share + _SAME_ARGUMENTS * same + bonus)
-    if a.node is None or b.node is None:
-        return 0.0
-    if a.channels == b.channels:
-        bonus += _SAME_CHANNELS
-    if a.form == b.form:
-        return _EXACT + bonus
-    if a.op is None or b.op is None:
-        return 0.0
-    if type(a.op) is type(b.op):
-        values = vars(b.op)
-        equal = [values[name] == value for name, value in vars(a.op).items()]
-        return _SAME_OPERATOR + _SAME_ARGUMENTS * equal.count(True) / len(equal) + bonus
-    # Operators of one family stand in one file: activations, norms, pools.
-    family = type(a.op).__module__ == type(b.op).__module__
-    label = bonus >= _SAME_LABEL and a.op.holds_weights == b.op.holds_weights
-    return _SAME_FAMILY + bonus if family or label else 0.0
-
-
-def _share(a: dict[_Key, int], b: dict[_Key, int]) -> float:
-    """Which share of two collections both have; 1 for equal ones."""
-    shared = sum(min(count, b.get(key, 0)) for key, count in a.items())
-    return 2 * shared / (sum(a.values()) + sum(b.values()))
 
 
 def _find_moved(before: CostReport, after: CostReport, pairs: dict[int, int]) -> None:

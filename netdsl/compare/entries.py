@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from netdsl.compare.align import Place
 from netdsl.compare.difference import Change, Difference, relative
+from netdsl.compare.places import Place
 from netdsl.cost import CostReport, LayerCost, sum_layers
 from netdsl.graph import Graph, Region
 from netdsl.sizes import Size
