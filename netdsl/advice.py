@@ -22,7 +22,7 @@ from netdsl.program import ProgramFile
 from netdsl.scope import UnknownValue
 from netdsl.sizes import UndecidedSize, UnwieldySize
 from netdsl.source import Source, Span
-from netdsl.variables import Variable, coarser, variables_of
+from netdsl.variables import Variable, coarser, variables_of, working_values
 
 _ASSERTIONS = 5
 _TRIALS = 14
@@ -106,6 +106,9 @@ class _Search:
     ) -> None:
         graph = elaboration.graph
         assert graph is not None
+        self.graph = graph
+        self.refused = False
+        """Whether the network did not take a value since this was last False."""
         self.file = file
         self.name = name
         self.settings = settings
@@ -134,24 +137,35 @@ class _Search:
         self.condition, self.short = condition, found[0][1]
         start = self.judged(self.checks, self.report)
         changes: list[_Change] = []
+        choosy: list[Variable] = []
         for variable in self.variables:
+            outcome: _Change | bool | None = None
+            self.refused = False
             for each in (variable, *coarser(variable)):
                 outcome = None if start is None else self.nearest(each, start.gap)
                 if isinstance(outcome, _Change):
                     changes.append(outcome)
                 if outcome is not None:
                     break
+            if self.refused and not isinstance(outcome, _Change):
+                choosy.append(variable)
+        for variable in choosy:
+            change = None if start is None else self.among(variable, start.gap)
+            if change is not None:
+                changes.append(change)
         changes.sort(key=lambda change: change.relative)
         del changes[_ALTERNATIVES:]
         said = [
-            f"with `{change.variable.text(change.value)}` (now {change.variable.value}) "
+            f"with `{change.variable.text(change.value)}` (now {change.variable.now()}) "
             f"it is {amount(change.left)}"
             for change in changes
         ]
         fixes = tuple(
             Fix(
                 f"write `{change.variable.text(change.value)}`",
-                tuple(Edit(place, str(change.value)) for place in change.variable.places),
+                tuple(
+                    Edit(place, str(value)) for place, value in change.variable.edits(change.value)
+                ),
                 False,
             )
             for change in changes
@@ -226,6 +240,27 @@ class _Search:
             return False
         return _change(variable, passing, found)
 
+    def among(self, variable: Variable, gap: Gap) -> _Change | None:
+        """The nearest value that works, of a parameter that takes some only, with gaps between."""
+        variable = variable._replace(unit=1)
+        values = working_values(variable, self.graph)
+        below = [value for value in reversed(values) if value < variable.value]
+        above = [value for value in values if value > variable.value]
+        for way in (below, above) if gap.falls else (above, below):
+            for value in way[:_TRIALS]:
+                trial = self.trial(variable, value)
+                if trial is None:
+                    continue
+                if _crossed(trial.gap, gap):
+                    change = _change(variable, value, trial)
+                    if isinstance(change, _Change):
+                        return change
+                elif _excess(trial.gap) == _excess(gap):
+                    return None
+                elif (_excess(trial.gap) < _excess(gap)) != gap.falls:
+                    break
+        return None
+
     def trial(self, variable: Variable, position: int) -> _Trial | None:
         """What the assertion says with a value; None where the network does not take it, or where
         no work is left."""
@@ -233,9 +268,10 @@ class _Search:
             return None
         value = variable.at(position)
         self.work.layers -= self.size
-        given = {name: _given(name, value) for name in variable.names}
+        given = {name: _given(name, each) for name, each in variable.values(value).items()}
         elaboration = elaborate(self.file, self.name, self.settings | given)
         if elaboration.graph is None:
+            self.refused = True
             return None
         # A larger network has more layers than were counted.
         self.work.layers -= max(len(elaboration.graph.nodes) - self.size, 0)

@@ -101,11 +101,15 @@ def bind(
         raise counted
     assigned = assign(tuple(parameters), arguments, what, span)
     values: dict[str, object] = {}
+    missing: Fault | None = None
     for name, parameter in parameters.items():
         given = assigned.get(name)
         if given is None:
             if parameter.default is REQUIRED:
-                raise missing_argument(what, name, parameter.documentation, span, tuple(parameters))
+                # What is given and wrong goes first.
+                missing = missing or missing_argument(
+                    what, name, parameter.documentation, span, tuple(parameters)
+                )
             values[name] = parameter.default
             continue
         try:
@@ -116,9 +120,13 @@ def bind(
                     "argument-value",
                     f"`{name}` of `{what}` {error}",
                     given.span,
-                    help=_shadowed(given, parameter) or f"{name}: {parameter.documentation}",
+                    help=_shadowed(given, parameter)
+                    or _with_point(given.value)
+                    or f"{name}: {parameter.documentation}",
                 )
             ) from None
+    if missing is not None:
+        raise missing
     return values, {name: given.span for name, given in assigned.items()}
 
 
@@ -199,6 +207,15 @@ def _shadowed(given: Given, parameter: Parameter) -> str:
     if word not in parameter.kind.words:
         return ""
     return f'`{word}` is the name of another value here; the word itself is `"{word}"`'
+
+
+def _with_point(value: object) -> str:
+    """Help where a list has a number such as 16.0, which is shown like a whole one."""
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            if isinstance(each, float) and each.is_integer():
+                return f"{each} in it is no whole number; `//` divides whole numbers into one"
+    return ""
 
 
 def with_choices(diagnostic: Diagnostic, name: str, parameter: Parameter) -> Diagnostic:

@@ -29,7 +29,7 @@ _HEAD = 40
 def end_of_body(source: Source, before: Sequence[Token], bracket: Token) -> int | None:
     """Where the body ends that a bracket stands before in place of a brace; None for what may be a
     value. `before` are the tokens up to the bracket."""
-    head = _head(before)
+    head = head_of(before)
     word = str(head[0]) if head else ""
     if word not in (*WITH_BODY, *MERGES):
         return None
@@ -58,7 +58,7 @@ def end_of_body(source: Source, before: Sequence[Token], bracket: Token) -> int 
 
 def misbraced(source: Source, before: Sequence[Token], bracket: Token, end: int) -> Diagnostic:
     """That the body which a bracket begins, and one at `end` ends, stands in braces."""
-    head = _head(before)
+    head = head_of(before)
     word = head[0]
     what, body = ("branches stand", "| … | …") if word in MERGES else ("a body stands", "…")
     between = "" if len(head) == 1 else "… "
@@ -79,7 +79,7 @@ def misbraced(source: Source, before: Sequence[Token], bracket: Token, end: int)
     )
 
 
-def _head(before: Sequence[Token]) -> Sequence[Token]:
+def head_of(before: Sequence[Token]) -> Sequence[Token]:
     """What stands of a step before its body; of a long one, its end."""
     for index in range(len(before) - 1, max(len(before) - _HEAD, 0) - 1, -1):
         token = before[index]

@@ -6,7 +6,7 @@ import re
 
 from lark import Token
 
-from netdsl.body_brackets import LAYERS, end_of_body, misbraced
+from netdsl.body_brackets import LAYERS, MERGES, WITH_BODY, end_of_body, head_of, misbraced
 from netdsl.diagnostics import Diagnostic, Edit, Fix, Label
 from netdsl.limits import LIMITS
 from netdsl.source import Source, Span
@@ -22,6 +22,15 @@ _BEFORE_STEP = frozenset(("", "->", "{", "|", ":"))
 """Tokens before which no argument list begins: a parenthesis there stands around layers."""
 DECLARATIONS = _OUTERMOST.union(("let",))
 """Words that begin a declaration."""
+
+
+_STATEMENT_BEHIND_ELSE = re.compile(r"\s*(?:\{|if\b)")
+"""What follows the `else` of a statement, and never that of a value."""
+_BODIES = frozenset((*WITH_BODY, *MERGES, *_OUTERMOST))
+"""Words that the heads of bodies begin with."""
+_LABEL_IN_BRACES = re.compile(r"\{[ \t]*([\w.+*% \t-]+?)[ \t]*\}")
+_LONGEST_LABEL = 60
+"""How many characters of a label are looked at."""
 
 
 _LOOP_OF_C = re.compile(r"^[ \t]*for\b[^{;\n]*;([^{\n]*\{)", re.MULTILINE)
@@ -61,6 +70,11 @@ class _Open:
         """Whether it is a parenthesis around steps, which have none."""
         self.holds_arguments = False
         """Whether it is a brace that stands for a parenthesis, as in `conv{8, 3x3}`."""
+        self.word = ""
+        """The word that the head of a body's brace begins with, where it is known; `|` for the
+        braces around branches."""
+        self.branch_indentation: str | None = None
+        """Of a merge's brace, how its first branch is indented that begins a line."""
 
 
 class _Matching:
@@ -82,6 +96,8 @@ class _Matching:
         self.layer_outside = False
         # Where brackets end that stand for a body's braces.
         self.ends_of_bodies: set[int] = set()
+        # What the last brace that was closed belonged to, as in `_Open.word`.
+        self.closed_word = ""
 
     def take(self, token: Token) -> None:
         start, end = token.start_pos or 0, token.end_pos
@@ -109,6 +125,8 @@ class _Matching:
                 self.open[-1].around_steps = True
             else:
                 self._close(self._innermost_brace() + 1, token)
+        elif text in ("shortcut", "else", "|") and self.open:
+            self._go_on(token)
         elif text in _KINDS:
             if not self._closes(text, token):
                 return
@@ -156,6 +174,72 @@ class _Matching:
                 if each.line_behind is None:
                     each.line_behind = index
 
+    def _go_on(self, token: Token) -> None:
+        """`shortcut`, `else` and `|` go on with what stands before them, outside of its braces."""
+        source, end = self.source.text, token.end_pos or 0
+        innermost = self._innermost_brace()
+        begins_line = self.tokens[-1].type == "NEWLINE"
+        if token == "|":
+            if innermost < 0:
+                return
+            opening = self.open[innermost]
+            behind_loop = self.last == "}" and self.closed_word == "|"
+            if (
+                opening.word in ("|", *MERGES)
+                or self.last == "{"
+                or (behind_loop and opening.word == "for")
+            ):
+                if begins_line and opening.branch_indentation == self._indentation(token):
+                    self._close(innermost + 1, token)
+                if begins_line and opening.branch_indentation is None:
+                    opening.branch_indentation = self._indentation(token)
+                opening.word = "|"
+                return
+            wanted: tuple[str, ...] = ("|",)
+        elif token == "shortcut":
+            wanted = ("residual",)
+            if source.startswith(":", end):
+                return
+        else:
+            wanted = ("if", "else")
+            if not _STATEMENT_BEHIND_ELSE.match(source, end, end + _LONGEST_LABEL):
+                return
+        if token != "|" and self.last == "}" and self.closed_word in (*wanted, ""):
+            return
+        for index in range(innermost, -1, -1):
+            opening = self.open[index]
+            if opening.word not in wanted:
+                continue
+            if begins_line:
+                there = opening.branch_indentation
+                there = self._indentation(opening.token) if token != "|" else there
+                if there != self._indentation(token):
+                    continue
+            elif source.find("\n", opening.token.start_pos or 0, token.start_pos) >= 0:
+                return
+            closed = self.open[index + (token == "|") :]
+            told = len(self.mistakes)
+            self._close(index + (token == "|"), token)
+            if told < len(self.mistakes) and all(each.sign == "{" for each in closed):
+                fix = self._closing_before(token, closed)
+                self.mistakes[-1] = self.mistakes[-1]._replace(fixes=() if fix is None else (fix,))
+            return
+
+    def _closing_before(self, token: Token, closed: list[_Open]) -> Fix | None:
+        """Braces closed right before `shortcut` or `else`, or on lines of their own before `|`;
+        None for a brace whose line the `|` follows: it is closed there."""
+        text, start = self.source.text, token.start_pos or 0
+        written = "} " * len(closed)
+        if token == "|":
+            before = len(text[:start].rstrip())
+            if text.find("\n", closed[-1].token.start_pos or 0, before) < 0:
+                return None
+            start = text.rfind("\n", 0, start) + 1
+            lines = (f"{self._indentation(each.token)}}}\n" for each in reversed(closed))
+            written = "".join(lines)
+        edit = Edit(self.source.span(start, start), written)
+        return Fix(f"close it with `}}` before this `{token}`", (edit,), False)
+
     def _end_pattern(self, token: Token) -> None:
         """In `for (a, b) in pairs` the parenthesis ends before the `in`."""
         for index in range(self._innermost_brace() + 1, len(self.open)):
@@ -187,7 +271,12 @@ class _Matching:
         before = self.last
         if self.tokens and self.tokens[-1].type == "NEWLINE":
             before = "" if self._innermost_brace() == len(self.open) - 1 else "\n"
-        self.open.append(_Open(token, before, len(self.tokens)))
+        opening = _Open(token, before, len(self.tokens))
+        if token == "{":
+            head = head_of(self.tokens)
+            if head and head[0] in _BODIES:
+                opening.word = str(head[0])
+        self.open.append(opening)
         self.braces += token[-1] == "{"
         if len(self.open) > LIMITS.brackets or self.braces > LIMITS.nesting:
             limits = ("brackets", LIMITS.brackets), ("braces", LIMITS.nesting)
@@ -230,6 +319,13 @@ class _Matching:
             return False
         if text == "}":
             self.braces -= 1
+            self.closed_word = opening.word
+            if (
+                opening.token == "{"
+                and opening.before in ("", "{", "|")
+                and self._labels(opening, token)
+            ):
+                return False
             if opening.holds_arguments and not self.source.text.startswith(":", token.end_pos):
                 self._around_arguments(opening, token)
                 return False
@@ -237,6 +333,33 @@ class _Matching:
             if not self.open:
                 self.outermost = token
                 self.early = self._indentation(opening.token) != self._indentation(token)
+        return True
+
+    def _labels(self, opening: _Open, closing: Token) -> bool:
+        """Whether braces are a label such as `{i}: relu`, which is then read as a name."""
+        start, end = opening.token.start_pos or 0, closing.end_pos or 0
+        if end - start > _LONGEST_LABEL or not self.source.text.startswith(":", end):
+            return False
+        inside = _LABEL_IN_BRACES.fullmatch(self.source.text, start, end)
+        if inside is None:
+            return False
+        number = inside[1].isdecimal()
+        written = inside[1] if number else f"layer{{{inside[1]}}}"
+        span = self.source.span(start, end)
+        fix = Fix(f"write `{written}`", (Edit(span, written),), number)
+        what = "a number stands alone" if number else "a label begins with a name"
+        self.mistakes.append(
+            Diagnostic(
+                "unexpected-token",
+                "`{` stands where a label should be",
+                span,
+                help=f"{what}: `{written}: …`",
+                fixes=(fix,),
+            )
+        )
+        del self.tokens[opening.index :]
+        self.tokens.append(Token("NAME", span.text, start, end_pos=end))
+        self.last = span.text
         return True
 
     def _around_steps(self, opening: _Open, closing: Token) -> None:
@@ -348,6 +471,8 @@ class _Matching:
             index = len(self.tokens) if line is None else line + closed
             place = self.tokens[index - 1].end_pos
             self.tokens.insert(index, Token(_KINDS[closing], closing, place, end_pos=place))
+        if not self.open:
+            self.suspect = None
         if before is not None and str(before) in _STATEMENTS:
             place = before.start_pos
             self.tokens.append(Token("NEWLINE", "\n", place, end_pos=place))
@@ -369,7 +494,7 @@ class _Matching:
         if before is not None:
             where = f"not closed before this `{before}`"
             labels.append(Label(self._span(before), f"`{closing}` is missing before this"))
-        if closing == "}" and self.suspect is not None:
+        if closing == "}" and self.suspect is not None and (self.suspect.start_pos or 0) > start:
             text = "perhaps this one: the `}` that closes it is indented otherwise"
             labels.append(Label(self._span(self.suspect), text))
         end = opening.token.end_pos or 0

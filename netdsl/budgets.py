@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from netdsl.amounts import short, size_bytes
-from netdsl.cost import BYTES_PER_ELEMENT, CostReport, LayerCost, peak_of_one
+from netdsl.cost import BYTES_PER_ELEMENT, CostReport, LayerCost, peak_of_one, seen_within
 from netdsl.diagnostics import Label
 from netdsl.graph import Graph, Region, RegionKind
 from netdsl.source import Span
+from netdsl.tensor import Window
 
 Number: TypeAlias = "int | float"
 
@@ -119,9 +120,11 @@ def dominant(report: CostReport, measure: str, nodes: tuple[int, int] | None) ->
     most. `nodes` are as of `Check`. None
     where the measure depends on open sizes, or nothing has a share.
     """
-    unseen = next((each.node for each in report.layers if each.receptive_field is None), None)
-    if measure == "receptive_field" and unseen is not None:
-        return Label(unseen.origin.span, "from here on, all of the image is seen")
+    if measure == "receptive_field":
+        fields = zip(report.graph.nodes, _fields(report, nodes), strict=True)
+        unseen = next((node for node, field in fields if field is None), None)
+        if unseen is not None:
+            return Label(unseen.origin.span, "from here on, all of the image is seen")
     if measure == "peak_inference_bytes":
         peak = peak_of_one(report)
         weights_bytes, alive_bytes = peak.weights_bytes, peak.alive_bytes
@@ -179,10 +182,11 @@ def _shares(report: CostReport, measure: str, nodes: tuple[int, int] | None) -> 
     if measure == "depth":
         shares = _along(layers, inside, [layer.depth for layer in layers])
     elif measure == "receptive_field":
-        # It is that of the output, whatever the assertion stands in.
-        last = report.graph.root.output
-        seen = [0 if each.receptive_field is None else max(each.receptive_field) for each in layers]
-        shares = _along(layers, [each.node.number <= (last or 0) for each in layers], seen)
+        last = report.graph.root.output or 0
+        if nodes is None:
+            inside = [each.node.number <= last for each in layers]
+        seen = [0 if each is None else max(each) for each in _fields(report, nodes)]
+        shares = _along(layers, inside, seen)
     elif measure == "peak_training_bytes":
         shares = [_training_bytes(layer) for layer in layers]
         inside = [True] * len(layers)
@@ -197,6 +201,16 @@ def _shares(report: CostReport, measure: str, nodes: tuple[int, int] | None) -> 
             return []
         shares = sizes
     return [share if within else 0 for share, within in zip(shares, inside, strict=True)]
+
+
+def _fields(report: CostReport, nodes: tuple[int, int] | None) -> list[Window | None]:
+    """The receptive field of each layer; of a block, in pixels of what enters it, and (1, 1) for
+    all that is outside."""
+    if nodes is None:
+        return [each.receptive_field for each in report.layers]
+    fields: list[Window | None] = [Window(1, 1)] * len(report.layers)
+    fields[slice(*nodes)] = seen_within(report.layers, nodes)
+    return fields
 
 
 def _training_bytes(layer: LayerCost) -> int:

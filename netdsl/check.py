@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from math import inf
 from typing import NamedTuple
 
 from netdsl import syntax
@@ -37,17 +39,24 @@ class Verdict(NamedTuple):
 
 
 def check_file(
-    file: ProgramFile, settings: dict[str, Given], work: Work | None = None
+    file: ProgramFile,
+    settings: dict[str, Given],
+    work: Work | None = None,
+    *,
+    until_s: float = inf,
 ) -> tuple[Verdict, ...]:
     """Check each network of a file that isn't a template; settings go to those that take them.
 
     A mistake that several networks share is told with the first of them. `work` is as of
-    `load_network`, for all of them together.
+    `load_network`, for all of them together. From `until_s` of processor time on, no further
+    network is begun.
     """
     verdicts: list[Verdict] = []
     found = 0
     with within_time(file.source.span(0, 0)), file.scope.fuel.sharing():
         for name in complete_networks(file):
+            if time.process_time() > until_s:
+                break
             if found >= LIMITS.mistakes:
                 stop = too_many_errors(file.networks[name].name_span)
                 return (*_once(verdicts), Verdict(name, None, (stop,)))
@@ -81,9 +90,11 @@ def _of_others(messages: dict[str, str]) -> Iterator[str]:
     alike: dict[str, list[str]] = {}
     for name, message in messages.items():
         alike.setdefault(_NUMBER.sub("", message), []).append(name)
-    (_, *same), *others = alike.values()
+    (first, *same), *others = alike.values()
     if same:
-        yield f"the same is wrong with {_listed(same)}"
+        other_numbers = any(messages[each] != messages[first] for each in same)
+        what = "the same, with other numbers," if other_numbers else "the same"
+        yield f"{what} is wrong with {_listed(same)}"
     for names in others[:_NETWORKS]:
         yield f"with {_listed(names)}: {messages[names[0]]}"
 

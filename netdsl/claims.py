@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl import syntax
 from netdsl.arithmetic import compare
 from netdsl.budgets import Gap, dominant
-from netdsl.cost import CostReport, Totals, peak_of_one, sum_layers
+from netdsl.cost import CostReport, Totals, peak_of_one, seen_within, sum_layers
 from netdsl.diagnostics import Diagnostic, Fault, Label, did_you_mean
 from netdsl.elaborate.builder import Check
 from netdsl.evaluate import evaluate, path_parts, truth
@@ -57,7 +57,7 @@ _NO_ACCIDENT = 10_000
 
 class Shortfall(NamedTuple):
     """The comparison `left operator right` that makes a condition false, with what its sides are,
-    and the measures that it is about."""
+    and the measures that it is about. `5K <= params` is turned around: a measure stands left."""
 
     left: syntax.Expression
     right: syntax.Expression
@@ -284,18 +284,28 @@ def _measured(check: Check, report: CostReport) -> Scope:
         peak = peak_of_one(report)
         values["peak_inference_bytes"] = peak.inference_bytes
         values["peak_training_bytes"] = peak.training_bytes
-    field = report.receptive_field
-    if field is None:
-        height, width = (*report.graph.nodes[0].type.shape, 1)[:2]
-        open_size = next((size for size in (height, width) if isinstance(size, Expression)), None)
-        values["receptive_field"] = max(height, width) if open_size is None else open_size
-    else:
-        values["receptive_field"] = max(field)
+    values["receptive_field"] = _field(check, report)
     scope = Scope(check.scope, "branch")
     for name, value in values.items():
         if check.scope.find(name) is None:
             scope.names[name] = value
     return scope
+
+
+def _field(check: Check, report: CostReport) -> Size:
+    """The receptive field of the output of what a check stands in, in pixels of what enters it."""
+    layers = report.layers
+    field, seen = report.receptive_field, report.graph.nodes[0].type
+    if check.nodes is not None:
+        first, end = check.nodes
+        if first == end:
+            return 1
+        field, seen = seen_within(layers, check.nodes)[-1], layers[first].input
+    if field is not None:
+        return max(field)
+    height, width = (*seen.shape, 1)[:2]
+    open_size = next((size for size in (height, width) if isinstance(size, Expression)), None)
+    return max(height, width) if open_size is None else open_size
 
 
 def _mentioned(check: Check) -> list[str]:
@@ -358,6 +368,9 @@ def _shortfall(condition: syntax.Expression, scope: Scope) -> Shortfall | None:
         if not compare(operator, before, following, condition.span, scope.fuel):
             if operator.endswith("in") or not is_number(before) or not is_number(following):
                 return None
+            if _is_reversed(left, right, scope):
+                left, right, before, following = right, left, following, before
+                operator = _REVERSED.get(operator, operator)
             names = dict.fromkeys((*names_in(left), *names_in(right)))
             return Shortfall(
                 left,
@@ -367,6 +380,17 @@ def _shortfall(condition: syntax.Expression, scope: Scope) -> Shortfall | None:
             )
         before, left = following, right
     return None
+
+
+_REVERSED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _is_reversed(left: syntax.Expression, right: syntax.Expression, scope: Scope) -> bool:
+    """Whether the bound stands before what it is for: only the right side has a measure, or, where
+    none has, only the right side has names."""
+    ours, others = names_in(left), names_in(right)
+    measured = [any(name in scope.names for name in side) for side in (ours, others)]
+    return measured == [False, True] or (not any(measured) and not ours and bool(others))
 
 
 def _values(expression: syntax.Expression, scope: Scope) -> tuple[str, ...]:

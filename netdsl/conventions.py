@@ -20,16 +20,26 @@ from netdsl.variations import Variation, variations
 _CLASSES = (10, 100, 200, 365, 1000, 1001, 1008, 21_841, 21_843)
 """CIFAR, Tiny ImageNet, Places, ImageNet (with a background class; Inception's), ImageNet-21k."""
 
+_SIDE_BRANCHES = "if the side branches are counted"
+_NO_CLASSIFIER = "if the classifier, the last layer with weights, is left out"
+_NO_DENSE = "if the dense layers are left out"
+
 _AVERAGES = ("globalavgpool", "adaptiveavgpool")
 _NORMS = ("bn", "layernorm", "groupnorm")
 _WEIGHTED = ("conv", "depthwise", "conv_transpose", "dense")
 
 
 class Way(NamedTuple):
-    """A way of counting: `words` complete "it would hold if …"; the measures that it changes."""
+    """A way of counting: `words` complete "it would hold if …"; the measures that it changes.
+
+    `about` is what parameters it adds or leaves out, where they are in no layer as a whole;
+    `of_part` is whether it counts more or fewer layers, or another last one.
+    """
 
     words: str
     values: dict[str, Size]
+    about: str = ""
+    of_part: bool = False
 
 
 class Conventions:
@@ -40,6 +50,7 @@ class Conventions:
         self.fuel = fuel
         self._ways: list[Way] | None = None
         self._variations: list[Variation] | None = None
+        self._parts: list[Variation] | None = None
         self._of_variations: dict[str, list[Way]] = {}
 
     def ways(self) -> list[Way]:
@@ -64,18 +75,43 @@ class Conventions:
         """The conventions under which `holds` is true of the measures.
 
         `measures` are those of totals. Where a figure is `exact`, so that hardly any other number
-        equals it by chance, a variation counted in another way is tried too.
+        equals it by chance, two together are tried too: what is built otherwise, or more or less of
+        it counted, in another way; and two ways that count nothing alike.
         """
         found = [way.words for way in self.ways() if holds(way.values)]
         found += [each.words for each in self.variations() if holds(measures(each.total))]
         if found or not exact:
             return tuple(found)
-        return tuple(
+        found = [
             f"{each.words}, and {way.words}"
             for each in self.variations()
             for way in self._ways_of_variation(each)
             if holds(measures(each.total) | way.values)
-        )
+        ]
+        found += [
+            f"{each.words}, and {way.words}"
+            for each in self.parts()
+            for way in self._ways_of_variation(each)
+            if not way.of_part and holds(measures(each.total) | way.values)
+        ]
+        found += [way.words for way in self.pairs() if holds(way.values)]
+        return tuple(found)
+
+    def parts(self) -> list[Variation]:
+        """The network with more or less of it counted, or another number of classes."""
+        if self._parts is None:
+            self._parts = list(_parts(self.report, self.fuel))
+        return self._parts
+
+    def pairs(self) -> Iterator[Way]:
+        """Two ways of counting together, of those that count nothing alike."""
+        total = self.report.total.params
+        ways = [way for way in self.ways() if way.about]
+        for number, one in enumerate(ways):
+            for other in ways[number + 1 :]:
+                if one.about != other.about:
+                    both = one.values["params"] + other.values["params"] - total
+                    yield Way(f"{one.words}, and {other.words}", {"params": both})
 
     def of_output(self, node: int, expected: list[object]) -> tuple[str, ...]:
         """The conventions under which the output of a node has the expected shape."""
@@ -180,35 +216,44 @@ def _ways(counts: _Counts, total: Totals, output: int) -> Iterator[Way]:
         yield Way(
             "if batch norm's running statistics are counted",
             {"params": total.params + total.buffers},
+            "buffers",
         )
         yield Way(
             "if all of a PyTorch state_dict is counted, running statistics and step counters too",
             {"params": total.params + total.buffers + counts.numbers["bn"]},
+            "buffers",
         )
     yield Way(
         "if the scales and shifts of normalisation are left out",
         {"params": total.params - counts.of(_NORMS, ("scale", "bias"))},
+        "norms",
     )
     yield Way(
         "if batch norm's scales are folded into the weights before them",
         {"params": total.params - counts.of(("bn",), ("scale",))},
+        "norms",
     )
-    yield Way("if biases are left out", {"params": total.params - counts.of(_WEIGHTED, ("bias",))})
+    yield Way(
+        "if biases are left out",
+        {"params": total.params - counts.of(_WEIGHTED, ("bias",))},
+        "biases",
+    )
     if len(counts.layers) < len(counts.all):
-        yield Way("if the side branches are counted", _measures(sum_layers(counts.all)))
+        yield Way(_SIDE_BRANCHES, _measures(sum_layers(counts.all)), of_part=True)
     last = next((each for each in reversed(counts.layers) if _is(each, _WEIGHTED)), None)
     if last is not None:
-        yield Way("if the classifier, the last layer with weights, is left out", _less(total, last))
+        yield Way(_NO_CLASSIFIER, _less(total, last), of_part=True)
         yield from _other_classes(counts, total, last, output)
     dense = [layer for layer in counts.layers if _is(layer, ("dense",))]
     if dense:
         yield Way(
-            "if the dense layers are left out",
+            _NO_DENSE,
             {
                 "params": total.params - add_all(layer.params for layer in dense),
                 "macs": total.macs - add_all(layer.macs for layer in dense),
                 "flops": total.flops - add_all(layer.flops for layer in dense),
             },
+            of_part=True,
         )
     kernels = sum(counts.numbers[name] for name in _WEIGHTED)
     yield Way("if all layers with a kernel are counted, side by side or not", {"depth": kernels})
@@ -216,27 +261,70 @@ def _ways(counts: _Counts, total: Totals, output: int) -> Iterator[Way]:
 
 def _other_classes(counts: _Counts, total: Totals, last: LayerCost, output: int) -> Iterator[Way]:
     """Another number of classes, which changes the last layer alone."""
+    for words, layer in _classifiers(counts.all, last, output):
+        values = {
+            "params": total.params - last.params + layer.params,
+            "macs": total.macs - last.macs + layer.macs,
+            "flops": total.flops - last.flops + layer.flops,
+        }
+        yield Way(words, values, of_part=True)
+
+
+def _classifiers(
+    layers: Sequence[LayerCost], last: LayerCost, output: int
+) -> Iterator[tuple[str, LayerCost]]:
+    """The last layer with weights as it is with other numbers of classes."""
     op = last.node.op
-    if op is None or counts.all[output].node.type.channels != last.node.type.channels:
+    if op is None or layers[output].node.type.channels != last.node.type.channels:
         return
-    inputs = [counts.all[index].node.type for index in last.node.inputs]
+    inputs = tuple(layers[index].node.type for index in last.node.inputs)
     for classes in _CLASSES:
         names = ("features", "filters")
         values: dict[str, object] = {name: classes for name in names if name in op.__dict__}
         other = type(op).bound({**op.__dict__, **values})
         try:
-            work = other.cost(other.infer(*inputs), *inputs)
+            output_type = other.infer(*inputs)
+            own = own_cost(other, output_type, inputs)
         except OpError:
             continue
-        params = add_all(weight.elements for weight in other.weights(*inputs))
-        yield Way(
+        yield (
             f"with {classes:,} classes",
-            {
-                "params": total.params - last.params + params,
-                "macs": total.macs - last.macs + work.macs,
-                "flops": total.flops - last.flops + work.flops,
-            },
+            last._replace(
+                node=last.node._replace(op=other, type=output_type),
+                params=own.params,
+                buffers=own.buffers,
+                macs=own.macs,
+                flops=own.flops,
+                output_bytes=own.output_bytes,
+            ),
         )
+
+
+def _parts(report: CostReport, fuel: Fuel) -> Iterator[Variation]:
+    """The network with its side branches, without its last layers, or with other classes, while
+    there is fuel. What is left out is marked as a side branch is."""
+    layers = report.layers
+    main = [layer for layer in layers if not layer.auxiliary]
+    last = next((each for each in reversed(main) if _is(each, _WEIGHTED)), None)
+    changed: list[tuple[str, dict[int, LayerCost]]] = []
+
+    def mark(words: str, taken: Sequence[LayerCost], auxiliary: bool) -> None:
+        marked = {each.node.number: each._replace(auxiliary=auxiliary) for each in taken}
+        changed.append((words, marked))
+
+    mark(_SIDE_BRANCHES, [layer for layer in layers if layer.auxiliary], False)
+    mark(_NO_DENSE, [layer for layer in main if _is(layer, ("dense",))], True)
+    if last is not None:
+        mark(_NO_CLASSIFIER, [last], True)
+        output = report.graph.root.output or 0
+        for words, layer in _classifiers(layers, last, output):
+            changed.append((words, {last.node.number: layer}))
+    for words, others in changed:
+        if not others or not fuel.try_layers(len(layers)):
+            continue
+        rebuilt = tuple(others.get(layer.node.number, layer) for layer in layers)
+        total = sum_layers(layer for layer in rebuilt if not layer.auxiliary)
+        yield Variation(words, rebuilt, total)
 
 
 def _measures(totals: Totals) -> dict[str, Size]:

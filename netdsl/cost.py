@@ -201,6 +201,19 @@ def _see(
     return Window(*seen), Window(*steps)
 
 
+def seen_within(layers: Sequence[LayerCost], nodes: tuple[int, int]) -> list[Window | None]:
+    """The receptive field of each of some layers, nodes as of `Check`, in pixels of what enters
+    them."""
+    first, end = nodes
+    one = Window(1, 1)
+    seen: list[tuple[Window | None, Window | None]] = []
+    for layer in layers[first:end]:
+        op = layer.node.op
+        before = [seen[each - first] if each >= first else (one, one) for each in layer.node.inputs]
+        seen.append((one, one) if op is None else _see(op.field(), before))
+    return [window for window, _ in seen]
+
+
 class Peak(NamedTuple):
     """Memory for one image. `node` is the first at which most values are alive."""
 

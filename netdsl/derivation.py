@@ -112,7 +112,7 @@ def named(symbol: str, value: Size) -> Term:
     return Term("number", value, symbol=symbol)
 
 
-def term(value: Term | int) -> Term:
+def term(value: Term | Size) -> Term:
     """A number without a name, such as the 2 of 2P."""
     return value if isinstance(value, Term) else Term("number", value)
 

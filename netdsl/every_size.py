@@ -26,6 +26,7 @@ from netdsl.size_bounds import Fitted, Region, fitted, least
 from netdsl.size_conditions import allowed_sizes, conjuncts, holds, in_a_row, set_meeting
 from netdsl.size_errors import nothing_allowed, nothing_left, refutation, suggesting
 from netdsl.size_sets import EVERY, NONE, SizeSet, Undecidable, always_zero, meeting
+from netdsl.size_unmet import Unmet, by_cause, gathered, place_of, refuted_alone
 from netdsl.size_words import as_condition, in_words
 from netdsl.sizes import Expression, Size, Symbol, UndecidedSize, evaluate, rises, symbols
 from netdsl.source import Span
@@ -80,6 +81,8 @@ class EverySize(NamedTuple):
     images: tuple[TensorType, ...] = ()
     """The sizes that the image has on its way, in closed form, channels left out."""
     tied: Mapping[str, Size] = MappingProxyType({})
+    apart: tuple[OpenComparison, ...] = ()
+    """Comparisons of several sizes at once; nothing is said of those for which one is true."""
 
     @property
     def smallest(self) -> dict[str, int] | None:
@@ -90,14 +93,19 @@ class EverySize(NamedTuple):
         if self.together:
             return None
         found = {name: each.smallest() for name, each in self.valid.items()}
-        for region, _ in self.exempt:
-            if all(found[name] in each for name, each in region.items()):
-                # The nearest way out of the region: beyond it in one of its sizes.
-                name = min(region)
-                outside = self.valid[name] - region[name]
-                found[name] = outside.smallest()
+        regions = [region for region, _ in self.exempt]
+        while regions:
+            region = next((each for each in regions if _is_in(each, found)), None)
+            if region is None:
+                break
+            # The nearest way out of the region: beyond it in one of its sizes.
+            name = min(region)
+            outside = self.valid[name] - region[name]
+            found[name] = outside.smallest(found[name] or 1)
         sizes = {name: size for name, size in found.items() if size is not None}
-        return self.with_tied(sizes) if len(sizes) == len(found) else None
+        if len(sizes) < len(found) or any(each.holds(sizes) for each in self.apart):
+            return None
+        return self.with_tied(sizes)
 
     def with_tied(self, sizes: dict[str, int]) -> dict[str, int]:
         """Values of the open sizes, and of those that `where` gives in terms of them."""
@@ -143,12 +151,15 @@ class _Decision:
         """What layers need besides."""
         self.end_s = time.process_time() + _SECONDS
         self.questions: dict[str, Question] = {}
-        self.diagnostics: dict[tuple[str, Span], tuple[Diagnostic, bool]] = {}
-        """What fails at each place, and whether for values of one size whatever the others are."""
+        self.unmet: dict[tuple[str, Span], list[Unmet]] = {}
+        """What fails at each place for values of one size, whatever the others are."""
+        self.diagnostics: dict[tuple[str, Span], Diagnostic] = {}
+        """What fails at each place for values of several sizes together."""
         self.conditions = tuple(each.expression for each in elaboration.conditions)
         self.impossible: tuple[Diagnostic, ...] = ()
         """Why the network works for no size at all."""
-        self.together: list[syntax.Expression] = []
+        self.apart: list[OpenComparison] = []
+        self.together: list[tuple[syntax.Expression, Scope]] = []
         """Conditions on several sizes together, or on more than sizes."""
 
     def verdict(self) -> EverySize:
@@ -166,16 +177,18 @@ class _Decision:
             name: NONE if self.impossible else each & self.needed[name]
             for name, each in self.large.items()
         }
+        exempt, fits = tuple(self.exempt()), self.fitted(valid)
         return EverySize(
             self.defaults,
             self.allowed,
             valid,
             tuple(self.questions.values()),
-            tuple(self.exempt()),
-            self.fitted(valid),
+            exempt,
+            fits,
             self.impossible + self.refuted(),
-            tuple(dict.fromkeys(each.span.text for each in self.together)),
+            tuple(dict.fromkeys(each.span.text for each, _ in self.together)),
             tuple(dict.fromkeys(self.images())),
+            apart=tuple(self.apart),
         )
 
     def is_late(self, node: Node) -> bool:
@@ -199,7 +212,8 @@ class _Decision:
             for each in self.elaboration.checks
             if isinstance(each.statement, syntax.Assert)
         ]
-        asserted, _ = allowed_sizes(assertions, self.unknowns)
+        asserted, together = allowed_sizes(assertions, self.unknowns, on_sizes=True)
+        self.together += together
         self.allowed = {name: held & asserted[name] for name, held in allowed.items()}
         self.large = dict(self.allowed)
 
@@ -243,7 +257,7 @@ class _Decision:
             if node.op is None:
                 continue
             for need in node.op.requirements(*self.types(node)):
-                key = (node.origin.span, need.relation, need.left, need.right)
+                key = (node.origin.span, need.subject, need.relation, need.left, need.right)
                 if key not in seen:
                     seen.add(key)
                     yield node, need
@@ -271,14 +285,13 @@ class _Decision:
         small = not missing.remainders and (default is None or max(missing.below) < default)
         if possible and small:
             return
-        value = missing.smallest(default or 1) or missing.smallest()
-        assert value is not None
-        values = self.example({name: value})
+        values = self.example_among(name, missing)
         if values is None:
             self.ask(f"whether {need.subject} for every {name} that is allowed", node.origin.span)
             return
-        only = f"only when {in_words(held, name)}" if possible else f"for no {name}"
-        self.refute(node, need, f"{need.subject} {only}", values, (name,))
+        unmet = Unmet(node, need, (name,), held if possible else NONE, values)
+        place = need.code, place_of(node, need)
+        self.unmet.setdefault(place, []).append(unmet)
 
     def need_together(self, node: Node, need: Requirement) -> None:
         """Decide what a layer needs of several sizes at once, or look for sizes that fail it."""
@@ -310,7 +323,8 @@ class _Decision:
             values = self.example(dict(zip(names, numbers, strict=True)))
             if values is not None and not need.is_met(values):
                 message = f"whether {need.subject} depends on {together} together"
-                self.refute(node, need, message, values, tuple(names))
+                found = refutation(node, self.inputs(node), need, message, values, tuple(names))
+                self.diagnostics.setdefault((found.code, found.span), found)
                 self.ask(f"for which {together} {need.subject}{condition}", node.origin.span)
                 return
         self.ask(f"whether {need.subject} for every {together}{condition}", node.origin.span)
@@ -331,10 +345,21 @@ class _Decision:
                 return None
         return None
 
+    def example_among(self, name: str, numbers: SizeSet) -> dict[str, int] | None:
+        """Sizes for all names that all conditions allow, one of them among some numbers: the first
+        from its default on, or the first of all."""
+        for first in (self.defaults.get(name, 1), 1):
+            for number in islice(numbers.numbers(first), _TRIED // 4):
+                values = self.example({name: number})
+                if values is not None:
+                    return values
+        return None
+
     def is_allowed(self, values: Mapping[str, int]) -> bool:
-        """Whether sizes, each of which is allowed, meet the conditions on several together."""
-        return all(
-            holds(single, self.elaboration.conditions[0].scope, values) for single in self.together
+        """Whether sizes, each of which is allowed, meet the conditions on several together, and
+        have the network that sizes in general have."""
+        return all(holds(single, scope, values) for single, scope in self.together) and not any(
+            each.holds(values) for each in self.elaboration.open_comparisons
         )
 
     def has_some(self, region: Region) -> bool:
@@ -348,27 +373,22 @@ class _Decision:
             for numbers in product(*choices)
         )
 
-    def refute(
-        self,
-        node: Node,
-        need: Requirement,
-        message: str,
-        values: dict[str, int],
-        names: tuple[str, ...],
-    ) -> None:
-        """Report a need that some sizes fail, once for each place."""
-        found = refutation(node, self.inputs(node), need, message, values, names)
-        self.diagnostics.setdefault((found.code, found.span), (found, len(names) == 1))
-
     def refuted(self) -> tuple[Diagnostic, ...]:
         """What fails, with the `where` that keeps it out if it fails for a size by itself."""
-        found = self.diagnostics.values()
-        clause = self.clause() if any(alone for _, alone in found) else ""
+        clause = self.clause() if self.unmet else ""
         start = self.graph.nodes[0].origin.span
-        return tuple(
-            suggesting(each, clause if alone else "", start, self.conditions)
-            for each, alone in found
-        )
+        alone = [
+            suggesting(
+                refuted_alone(each, self.inputs(each[0].node)), clause, start, self.conditions
+            )
+            for each in by_cause([gathered(each) for each in self.unmet.values()])
+        ]
+        together = [
+            suggesting(each, "", start, self.conditions)
+            for place, each in self.diagnostics.items()
+            if place not in self.unmet
+        ]
+        return (*alone, *together)
 
     def clause(self) -> str:
         """The `where` that would keep out what does not work; "" where none is known.
@@ -414,9 +434,8 @@ class _Decision:
         for a, b in comparison.pairs:
             try:
                 name, held = meeting(a, "==", b)
-            except Undecidable as why:
-                text = f"for which sizes `{comparison.span.text}` holds: {why}"
-                self.ask(text, comparison.span)
+            except Undecidable:
+                self.apart.append(comparison)
                 return None
             if name is not None:
                 region[name] = region.get(name, self.allowed[name]) & held
@@ -445,6 +464,10 @@ class _Decision:
         for node in self.graph.nodes:
             if node.type.is_image and node.number not in self.graph.auxiliary:
                 yield TensorType(node.type.shape[:2])
+
+
+def _is_in(region: Region, sizes: Mapping[str, int | None]) -> bool:
+    return all(sizes[name] in held for name, held in region.items())
 
 
 def _is_surely_positive(size: Size) -> bool:

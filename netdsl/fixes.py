@@ -8,13 +8,15 @@ What to try is said in `netdsl.fixes_of_names` and `netdsl.fixes_of_shapes`.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from netdsl import fixes_of_names, fixes_of_shapes
+from netdsl import fixes_of_names, fixes_of_shapes, syntax
+from netdsl.besides import what_remains
 from netdsl.diagnostics import Diagnostic, Edit, Fix
 from netdsl.exits import Failure
 from netdsl.parse import parse
@@ -115,7 +117,8 @@ def propose(
         fixes: list[Fix] = []
         each = min(attempts, _ATTEMPTS_EACH)
         attempts -= each
-        groups = [[fix] for fix in ready]
+        kept = (fixes_of_names.reconsidered(diagnostic, fix) for fix in ready)
+        groups = [[fix] for fix in kept if fix is not None]
         if diagnostic.span.source is source:
             groups += fixes_of_names.candidates(diagnostic, tree)
             groups += fixes_of_shapes.candidates(diagnostic, tree)
@@ -137,6 +140,8 @@ def propose(
                     break
         attempts += each
         found[key] = tuple(fixes)
+    if any(fix.safe for fixes in found.values() for fix in fixes) and parse(source)[1]:
+        found = _with_doubts(source, diagnostics, found, check)
     return Proposal(
         tuple(
             diagnostic._replace(fixes=found.get((diagnostic.code, diagnostic.span), ()))
@@ -234,22 +239,123 @@ def _settles(
     return not any(_concerns(each, place) for each in new for place in places)
 
 
+_Found: TypeAlias = "dict[tuple[str, Span], tuple[Fix, ...]]"
+
+_SIGN = re.compile(r"[^\w\s()\[\]{}]+")
+_FLOWING = (syntax.Flow, syntax.Input)
+
+
+def _with_doubts(
+    source: Source, before: tuple[Diagnostic, ...], found: _Found, check: Check
+) -> _Found:
+    """The fixes of a text with mistakes of syntax, of which nothing but the syntax was checked.
+
+    Safe are those that leave no error where they are made once all of it is mended, with the first
+    fix of each mistake, or by leaving the statement out. What can't be tried so is only safe where
+    it is the spelling of a sign.
+    """
+    chosen: list[Fix] = []
+    for fixes in found.values():
+        for fix in fixes[:1]:
+            try:
+                apply_edits(source, [edit for each in (*chosen, fix) for edit in each.edits])
+            except OverlappingEdits:
+                continue
+            chosen.append(fix)
+    edits = tuple(edit for fix in chosen for edit in fix.edits)
+    changed = apply_edits(source, edits)
+    where = dict(zip(_in_order(edits), _edited(edits, changed, bodies=True), strict=True))
+    remains = what_remains(changed)
+    mended = None if remains is None else remains.source
+    tree = None if mended is None else parse(mended)[0]
+    new: list[Diagnostic] = []
+    if mended is not None and tree is not None:
+        were = set(map(_kind, before))
+        try:
+            after = check(mended)
+        except Failure:
+            mended = None
+        else:
+            new = [each for each in after if each.severity == "error" and _kind(each) not in were]
+
+    def holds(fix: Fix) -> bool:
+        places = [where[edit] for edit in fix.edits if edit in where]
+        if mended is None or tree is None or fix not in chosen or _left_out(places, mended):
+            return all(map(_is_spelling, fix.edits))
+        there = [mended.span(*place[1:3]) for place in places]
+        return not any(_concerns(each, place) for each in new for place in there) and not any(
+            _strands(tree, place)
+            for edit, place in zip(fix.edits, there, strict=True)
+            if edit.text.startswith("from ") and not edit.span.text.startswith("from ")
+        )
+
+    return {
+        key: tuple(fix._replace(safe=fix.safe and holds(fix)) for fix in fixes)
+        for key, fixes in found.items()
+    }
+
+
+def _is_spelling(edit: Edit) -> bool:
+    """Whether only a sign is written otherwise, or what stands there with blanks or large letters:
+    `→`, `&&`, `3X3`."""
+    text = edit.span.text
+    same = "".join(text.lower().split()) == "".join(edit.text.lower().split())
+    return same or _SIGN.fullmatch(text.strip()) is not None
+
+
+def _in_order(edits: Edits) -> Edits:
+    return tuple(sorted(edits, key=lambda edit: edit.span[1:]))
+
+
+def _left_out(places: list[Span], mended: Source) -> bool:
+    """Whether any of what stood at the places is left out by now."""
+    return any(place.text != mended.text[place.start : place.end] for place in places)
+
+
+def _strands(tree: syntax.File, place: Span) -> bool:
+    """Whether a path that begins at a place leaves the value before it without use."""
+    for body in fixes_of_names.walk(tree):
+        if not isinstance(body, syntax.Body):
+            continue
+        flowing: syntax.Flow | syntax.Input | None = None
+        for position, each in enumerate(body.statements):
+            if not isinstance(each, syntax.Flow):
+                flowing = each if isinstance(each, _FLOWING) else flowing
+                continue
+            if each.source is not None and each.span.start <= place.start < each.span.end:
+                label = flowing.label if isinstance(flowing, syntax.Flow) else None
+                if label is None:
+                    return True
+                used = [part.span.text for part in body.statements[position:]]
+                name = rf"(?<![\w.]){re.escape(label.span.text)}(?!\w)"
+                return not any(re.search(name, part) for part in used)
+            flowing = each
+    return False
+
+
 def _kind(diagnostic: Diagnostic) -> tuple[str, str]:
     """What is the same before and after an edit elsewhere moved the diagnostic."""
     return diagnostic.code, diagnostic.message
 
 
-def _edited(edits: Edits, changed: Source) -> list[Span]:
-    """Where the changed text is new, each with the arguments behind it."""
+def _edited(edits: Edits, changed: Source, *, bodies: bool = False) -> list[Span]:
+    """Where the changed text is new, in order, each with the arguments that it opens or that stand
+    behind it; with `bodies` also with the body that it opens."""
     places: list[Span] = []
     added = 0
-    for span, text in sorted(edits, key=lambda edit: edit.span[1:]):
+    for span, text in _in_order(edits):
         start = span.start + added
         end = start + len(text)
-        if changed.text.startswith("(", end):
+        opening = changed.text[end : end + 1]
+        if text.endswith(("(", "{") if bodies else "("):
+            end -= 1
+            opening = text[-1]
+        closing = {"(": ")", "{": "}"}.get(opening, "")
+        if opening == "(" or (closing and text.endswith(opening)):
             depth = 0
             for position in range(end, len(changed.text)):
-                depth += (changed.text[position] == "(") - (changed.text[position] == ")")
+                sign = changed.text[position]
+                depth += (sign == opening) - (sign == closing)
                 end = position
                 if not depth:
                     break

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from netdsl import syntax
 from netdsl.bind import NO_FILTERS, TRUTHS
+from netdsl.body_brackets import MERGES
 from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, one_edit
 from netdsl.expected import (
     COMPARES,
@@ -20,9 +21,10 @@ from netdsl.expected import (
     ON_ONE_LINE,
     missing_comma,
 )
+from netdsl.functions import FUNCTIONS
 from netdsl.habits_of_files import input_written_otherwise
 from netdsl.network import SHIPPED
-from netdsl.ops import ACTIVATION_LAYERS, OPERATORS, meant
+from netdsl.ops import ACTIVATION_LAYERS, OPERATORS, WORDS, meant
 from netdsl.place import outside_brackets
 from netdsl.program import Library
 from netdsl.records import Record
@@ -34,6 +36,7 @@ Group: TypeAlias = "list[Fix]"
 """Candidates in the order to try them."""
 
 ARGUMENT_SYNONYMS: dict[str, str] = {
+    "epsilon": "eps",
     "filters": "features",
     "kernel_size": "kernel",
     "learning_rate": "rate",
@@ -86,9 +89,31 @@ def _near(diagnostic: Diagnostic, help: NearNames) -> Iterator[Fix]:
     span = _word(diagnostic.span, help.word)
     if span is None:
         return
-    certain = help.certain and help.word.lower() not in _KNOWN_ELSEWHERE
+    certain = (
+        help.certain
+        and help.word.lower() not in _KNOWN_ELSEWHERE
+        and not _of_a_series(diagnostic.code, help.word, help.names[0])
+    )
     for position, name in enumerate(help.names):
         yield Fix(f"write `{name}`", (Edit(span, name),), certain and position == 0)
+
+
+def _of_a_series(code: str, word: str, name: str) -> bool:
+    """Whether two names differ in the letter that they end with, as `unit_a` and `unit_b` or `enca`
+    and `encb` do: both may well be meant, but where the name is one of netdsl's own."""
+    endings = re.compile(r"(.+)_[A-Za-z]").fullmatch
+    ends = endings(word), endings(name)
+    if ends[0] is not None and ends[1] is not None:
+        return ends[0][1] == ends[1][1]
+    if code not in _OF_THE_PROGRAM or name in OPERATORS or name in FUNCTIONS or name in WORDS:
+        return False
+    if len(word) == len(name):
+        return word[:-1] == name[:-1]
+    # `units` is a misspelt `unit`, and `widthh` a `width`.
+    return word[:-1] == name and word[-1] not in (*"sS", name[-1])
+
+
+_OF_THE_PROGRAM = frozenset(("unknown-name", "unknown-label", "unknown-layer"))
 
 
 def _word(span: Span, word: str) -> Span | None:
@@ -122,6 +147,11 @@ def _layer(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
         call = next((each for each in calls if each.name_span == diagnostic.span), None)
         edits = [Edit(diagnostic.span, other)]
         known = OPERATORS[other].parameters
+        if call is not None and call.arguments and other in _NORMALISATIONS:
+            fix = _normalisation(name, other, call)
+            if fix is not None:
+                yield fix
+                return
         for argument in () if call is None else call.arguments:
             word = ARGUMENT_SYNONYMS.get(argument.name or "", "")
             if word in known and argument.name not in known:
@@ -137,6 +167,79 @@ def _layer(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
         place = _import_place(tree)
         line = f"import {name} from std\n"
         yield Fix("import it", (Edit(place, line),), True)
+
+
+_NORMALISATIONS = {
+    "bn": ("num_features", ("", "eps", "momentum")),
+    "groupnorm": ("num_channels", ("groups", "", "eps")),
+    "layernorm": ("normalized_shape", ("", "eps")),
+}
+"""What PyTorch calls the number of channels that it is told, and what its bare values are, in their
+order, where "" is that number."""
+
+_MOMENTUM_OF_THE_NEW = "batchnorm2d"
+"""PyTorch's, whose `momentum` is the share of the new statistics, not that of the old."""
+
+_MOMENTUM_OF_EITHER = frozenset(("batchnorm", "batch_norm"))
+
+
+def _normalisation(name: str, other: str, call: syntax.Call) -> Fix | None:
+    """A normalisation as PyTorch writes it, without its channels; None where nothing but its name
+    is other than ours. A bare value may be meant as another tool does, so that it isn't safe."""
+    channels, order = _NORMALISATIONS[other]
+    source = call.span.source
+    written: list[str] = []
+    left_out: list[str] = []
+    doubtful = False
+    for position, argument in enumerate(call.arguments):
+        value = argument.span.text
+        word = argument.name
+        if word is None:
+            if position >= len(order):
+                return None
+            word = order[position]
+            doubtful = doubtful or word != "groups"
+            if not word and _is_fraction(argument.value):
+                return None
+        else:
+            value = value.partition("=")[2].strip()
+        if word in ("", channels):
+            left_out.append(argument.span.text)
+            continue
+        word = ARGUMENT_SYNONYMS.get(word, word)
+        if word == "momentum" and name.lower() == _MOMENTUM_OF_THE_NEW:
+            value = _rest_of_one(argument.value, value)
+        doubtful = doubtful or (word == "momentum" and name.lower() in _MOMENTUM_OF_EITHER)
+        bare_groups = argument.name is None and word == "groups"
+        written.append(value if bare_groups else f"{word} = {value}")
+    if not doubtful and [each.span.text for each in call.arguments] == written:
+        return None
+    text = f"{other}({', '.join(written)})" if written else other
+    whole = source.span(call.name_span.start, _closing(call))
+    message = f"write `{text}`"
+    if left_out:
+        message = f"{message}, without the number of channels, {', '.join(left_out)}"
+    return Fix(message, (Edit(whole, text),), not doubtful)
+
+
+def _closing(call: syntax.Call) -> int:
+    """Where the parenthesis behind a call's arguments ends."""
+    text = call.span.source.text
+    return text.index(")", call.arguments[-1].span.end) + 1
+
+
+def _is_fraction(value: syntax.Expression) -> bool:
+    number = getattr(value, "value", None)
+    return isinstance(number, float)
+
+
+def _rest_of_one(value: syntax.Expression, written: str) -> str:
+    """What a share leaves of 1."""
+    number = getattr(value, "value", None)
+    if isinstance(number, (int, float)) and not isinstance(number, bool):
+        return f"{1 - number:.12g}"
+    simple = isinstance(value, syntax.Name)
+    return f"1 - {written}" if simple else f"1 - ({written})"
 
 
 _CHANNELS_FIRST = {"conv": 3, "conv_transpose": 3, "dense": 2}
@@ -247,18 +350,23 @@ def _sign(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     yield Fix(f"write `{meant[1]}`", (Edit(span.source.span(start, end), written),), True)
 
 
-_TIMES = re.compile(r"(?P<first>\d*)(?P<before>[ \t]*)×(?P<behind>[ \t]*)(?P<second>\d*)")
+_TIMES = re.compile(r"(?P<first>\w*)(?P<before>[ \t]*)×(?P<behind>[ \t]*)(?P<second>\w*)")
 
 
 def _times(sign: Span) -> Iterator[Fix]:
     """A size, which has no blanks, or a product."""
     source = sign.source
     start = len(source.text[: sign.start].rstrip(" \t"))
-    while source.text[start - 1 : start].isdecimal():
+    while re.match(r"\w", source.text[start - 1 : start]):
         start -= 1
     found = _TIMES.match(source.text, start)
     assert found is not None
     name = size_argument(source.text, start, found.end())
+    if not (found["first"] + found["second"]).isdecimal():  # `kxk` would be a name.
+        if name == "kernel" and found["first"] == found["second"]:
+            yield _square(source, found)
+        yield Fix("write `*`", (Edit(sign, "*"),), False)
+        return
     spaced = bool(found["before"] or found["behind"])
     # `3 × 3` is a window, `2 × 2` may be a stride of 4.
     square = found["first"] == found["second"]
@@ -268,11 +376,72 @@ def _times(sign: Span) -> Iterator[Fix]:
     yield from fixes if name is not None or square else fixes[::-1]
 
 
+def _square(source: Source, found: re.Match[str]) -> Fix:
+    """A square of which a size is written with a name, which means both sides by itself."""
+    whole = source.span(found.start("first"), found.end("second"))
+    return Fix(f"write `{found['first']}`", (Edit(whole, found["first"]),), False)
+
+
+_NAMED_SIZE = re.compile(r"(?<!\w)(?P<first>[A-Za-z_]\w*)[ \t]+x[ \t]+(?P<second>\w+)")
+
+_FIGURE = re.compile(r"[^\n;}A-Za-z_]{0,20}[A-Za-z_][^\n;}<>=!]{0,80}([=!<>]=|[<>])")
+
+
+def reconsidered(diagnostic: Diagnostic, fix: Fix) -> Fix | None:
+    """A fix that comes with a diagnostic, as it may be proposed; None where another candidate
+    stands for it."""
+    source, start = diagnostic.span.source, diagnostic.span.start
+    if fix.message == "put a comma between them":
+        line = source.text.rfind("\n", 0, start) + 1
+        return None if re.search(r"\w[ \t]+x[ \t]*$", source.text[line:start]) else fix
+    if fix.message == "write parentheses" and _joined(diagnostic) is not None:
+        return None
+    return fix
+
+
+def _joined(diagnostic: Diagnostic) -> re.Match[str] | None:
+    """A merge of several names in brackets that begins its statement, as Keras writes it: there it
+    joins these only, not what flows as well."""
+    source, start = diagnostic.span.source, diagnostic.span.start
+    line = source.text.rfind("\n", 0, start) + 1
+    found = _MERGE.match(source.text, line)
+    if found is None or found["merge"] not in MERGES:
+        return None
+    names = [found["first"], *re.findall(r"[\w.]+", found["others"])]
+    return None if any(each in OPERATORS for each in names) else found
+
+
+_MERGE = re.compile(
+    r"[ \t]*(?:[\w.]+[ \t]*:[ \t]*)?(?P<whole>(?P<merge>\w+)[ \t]*\[[ \t]*(?P<first>[\w.]+)[ \t]*,"
+    r"[ \t]*(?P<others>[\w.]+(?:[ \t]*,[ \t]*[\w.]+)*)[ \t]*,?[ \t]*\])"
+)
+
+
+def _keras_merge(diagnostic: Diagnostic) -> Iterator[Fix]:
+    found = _joined(diagnostic) if diagnostic.span.text == "[" else None
+    if found is not None:
+        text = f"from {found['first']} -> {found['merge']}({found['others']})"
+        span = diagnostic.span.source.span(*found.span("whole"))
+        yield Fix(f"write `{text}`", (Edit(span, text),), False)
+
+
+def _named_size(diagnostic: Diagnostic) -> Iterator[Fix]:
+    """A square of a name, `k x k`."""
+    source = diagnostic.span.source
+    line = source.text.rfind("\n", 0, diagnostic.span.start) + 1
+    for found in _NAMED_SIZE.finditer(source.text, line, diagnostic.span.end):
+        whole = found.start() <= diagnostic.span.start < found.end()
+        if whole and found["first"] == found["second"]:
+            yield _square(source, found)
+
+
 def _token(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     """A foreign sign; or a misspelt word before the brace that the token stands behind, where it
     was taken for a merge."""
     yield from _sign(diagnostic, tree)
     yield from _separated(diagnostic)
+    yield from _keras_merge(diagnostic)
+    yield from _named_size(diagnostic)
     source = diagnostic.span.source
     found = re.search(r"(\w+)\s*\{\s*$", source.text[: diagnostic.span.start])
     for word in ("residual", "else", "shortcut", "aux"):
@@ -290,7 +459,9 @@ def _separated(diagnostic: Diagnostic) -> Iterator[Fix]:
         yield Fix("write `==`", (Edit(span, "==" if span.text == "=" else " =="),), True)
     if help == FIGURES:
         place = span if span.text == "," else source.span(len(before), len(before))
-        yield Fix("put `;` between them", (Edit(place, ";"),), True)
+        # `2 layers` has a unit, no further figure.
+        if _FIGURE.match(source.text, place.end):
+            yield Fix("put `;` between them", (Edit(place, ";"),), True)
     word = re.search(r"(\s+)(\w+)$", before)
     if word is not None and help == missing_comma(word[2]):
         places = (word.start(), *_arguments_behind(source, span.end, _NO_COMMA))
@@ -358,7 +529,8 @@ def _close(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     line = text[span.end : end if end >= 0 else len(text)]
     place = span.end + len(line.partition("#")[0].rstrip())
     here = span.source.span(place, place)
-    yield Fix(f"close it with `{closing}`", (Edit(here, closing),), False)
+    if closing != "}" or place > span.end or end < 0 or not text[end:].strip():
+        yield Fix(f"close it with `{closing}`", (Edit(here, closing),), False)
     around = _left_open(text[text.rfind("\n", 0, span.start) + 1 : place])
     if len(around) > 1:
         yield Fix(f"close them with `{around}`", (Edit(here, around),), False)

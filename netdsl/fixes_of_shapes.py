@@ -7,12 +7,13 @@ first that works is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Edit, Fix, Frame
 from netdsl.fixes_of_names import Group, walk
 from netdsl.ops import OPERATORS
+from netdsl.size_conditions import conjuncts, in_a_row
 from netdsl.source import Span
 from netdsl.tensor import CHANNELS_LAST, MOST_CHANNELS
 
@@ -146,7 +147,10 @@ def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
         places = [label.span for label in diagnostic.labels]
     groups = [list(_padded(places, tree))]
     if residual is not None and residual.shortcut is None:
-        groups.append(list(_projected(residual, tree)))
+        # The first label shows the body's shape, which has one "×" less than axes.
+        axes = diagnostic.labels[0].text.count("×") + 1 if diagnostic.labels else 0
+        project = _projected if axes == 3 else _projected_tokens
+        groups.append(list(project(residual, tree)))
     if residual is not None and residual.shortcut is not None:
         groups.append(list(_strided(residual)))
     if residual is not None and residual.shortcut_condition is not None:
@@ -154,7 +158,8 @@ def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
         groups.append([Fix("take it wherever the shape changes", (edit,), False)])
     if residual is None:
         groups.append(list(_padded_before(diagnostic, tree)))
-        groups.append(list(_fitting_sizes(tree)))
+        if not diagnostic.fixes:
+            groups.append(list(_fitting_sizes(tree)))
     return groups
 
 
@@ -239,10 +244,14 @@ def _takes_padding(call: syntax.Call, blocks: dict[str, syntax.Block]) -> bool:
 def _fitting_sizes(tree: syntax.File) -> Iterator[Fix]:
     """Heights and widths of the inputs that halve more often without a rest, the nearest first."""
     inputs = [each for each in walk(tree) if isinstance(each, syntax.Input)]
-    sizes = [size.span for each in inputs for size in each.sizes[:2] if len(each.sizes) == 3]
-    if not sizes or not all(each.text.isdecimal() and len(each.text) < 6 for each in sizes):
+    images = [each for each in inputs if len(each.sizes) == 3]
+    if len(images) == 1 and images[0].default is not None:
+        yield from _fitting_defaults(images[0])
         return
-    for factor in (2, 4, 8, 16, 32, 64):
+    sizes = [size.span for each in images for size in each.sizes[:2]]
+    if not sizes or not all(_is_short(each) for each in sizes):
+        return
+    for factor in _FACTORS:
         for up in (0, factor - 1):
             written = [max((int(each.text) + up) // factor, 1) * factor for each in sizes]
             edits = tuple(
@@ -253,6 +262,65 @@ def _fitting_sizes(tree: syntax.File) -> Iterator[Fix]:
             if edits:
                 shown = " and ".join(dict.fromkeys(edit.text for edit in edits))
                 yield Fix(f"let the input be {shown} high and wide", edits, False)
+
+
+_FACTORS = (2, 4, 8, 16, 32, 64)
+
+
+def _is_short(size: Span) -> bool:
+    return size.text.isdecimal() and len(size.text) < 6
+
+
+def _fitting_defaults(image: syntax.Input) -> Iterator[Fix]:
+    """Default heights and widths that halve more often without a rest, the nearest first, with the
+    `where` that keeps others out."""
+    assert image.default is not None
+    named: dict[str, int] = {}
+    edits_of: list[tuple[Span, str]] = []
+    for size, default in zip(image.sizes[:2], image.default[:2], strict=True):
+        if not isinstance(size, syntax.Name) or not _is_short(default.span):
+            return
+        named.setdefault(size.name, int(default.span.text))
+        edits_of.append((default.span, size.name))
+    end = image.span.source.span(image.span.end, image.span.end)
+    for factor in _FACTORS:
+        if all(size % factor == 0 for size in named.values()):
+            continue
+        below = {name: max(size // factor, 1) * factor for name, size in named.items()}
+        above = {name: -(-size // factor) * factor for name, size in named.items()}
+        kept = [
+            in_a_row(each)
+            for each in (conjuncts(image.where) if image.where is not None else ())
+            if not _is_multiple(each, named, factor)
+        ]
+        clause = " and ".join((*kept, *(f"{name} % {factor} == 0" for name in named)))
+        where = (
+            Edit(end, f" where {clause}") if image.where is None else Edit(image.where.span, clause)
+        )
+        for written in (below, above):
+            edits = [
+                Edit(span, str(written[name]))
+                for span, name in edits_of
+                if span.text != str(written[name])
+            ]
+            shown = " and ".join(dict.fromkeys(str(each) for each in written.values()))
+            message = (
+                f"let the default be {shown} high and wide, and all sizes multiples of {factor}"
+            )
+            yield Fix(message, (*edits, where), False)
+
+
+def _is_multiple(condition: syntax.Expression, names: Iterable[str], factor: int) -> bool:
+    """Whether a condition follows of its size being a multiple of the factor."""
+    match condition:
+        case syntax.Comparison(
+            syntax.Binary("%", syntax.Name(name), syntax.Constant(divisor), _),
+            (("==", syntax.Constant(0)),),
+            _,
+        ):
+            if isinstance(divisor, int) and divisor > 0:
+                return name in names and factor % divisor == 0
+    return False
 
 
 def _pad_same(call: syntax.Call) -> Edit | None:
@@ -288,6 +356,13 @@ def _projected(residual: syntax.Residual, tree: syntax.File) -> Iterator[Fix]:
             arguments = ", ".join(each for each in ("out.channels", "1x1", stride, pad) if each)
             text = f" shortcut if in.shape != out.shape {{ conv({arguments}){norm} }}"
             yield Fix("project the shortcut where the shape changes", (Edit(place, text),), False)
+
+
+def _projected_tokens(residual: syntax.Residual, tree: syntax.File) -> Iterator[Fix]:
+    """A shortcut that maps each token, or a vector, to the body's channels."""
+    place = residual.span.source.span(residual.body.span.end, residual.body.span.end)
+    text = " shortcut if in.shape != out.shape { dense(out.channels) }"
+    yield Fix("project the shortcut where the shape changes", (Edit(place, text),), False)
 
 
 def _strided(residual: syntax.Residual) -> Iterator[Fix]:

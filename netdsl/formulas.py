@@ -32,7 +32,7 @@ from netdsl.sizes import Expression, Size, Symbol, UnwieldySize, symbol, symbols
 from netdsl.sizes import evaluate as value_at
 from netdsl.source import Span
 from netdsl.tensor import TensorType
-from netdsl.terms import Factors, Formula, Term
+from netdsl.terms import Factors, Formula, Product, Term, multiplied, simplest
 
 QUANTITIES = ("params", "buffers", "macs", "flops", "activation_bytes")
 """The totals that are sums over layers, each of which a formula can give."""
@@ -133,11 +133,11 @@ class OpenNetwork(NamedTuple):
     def formulas(self) -> dict[str, Formula]:
         """The totals of the inference graph, by quantity."""
         layers = [layer for layer in self.report.layers if not layer.auxiliary]
-        return _formulas(layers, self._bases(), frozenset(self.parameters))
+        return _formulas(layers, self._bases(), self._of_channels())
 
     def parts(self, *, layers: bool) -> list[Part]:
         """The formulas of every layer, or of the network's own items with blocks summed up."""
-        bases, parameters = self._bases(), frozenset(self.parameters)
+        bases, parameters = self._bases(), self._of_channels()
         return [
             Part(row.path, row.op, row.output, _formulas(row.layers, bases, parameters))
             for row in rows(self.report, layers=layers)
@@ -150,6 +150,16 @@ class OpenNetwork(NamedTuple):
             for size in self.report.graph.nodes[0].type.shape
             for each in symbols(size)
         }
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The open sizes that are channels of the input, and of the image no side."""
+        *sides, channels = self.report.graph.nodes[0].type.shape
+        of_sides = {each.name for size in sides for each in symbols(size)}
+        return frozenset(each.name for each in symbols(channels)) - of_sides
+
+    def _of_channels(self) -> frozenset[str]:
+        return self.channels.union(self.parameters)
 
     def _bases(self) -> list[Factors]:
         found = (_base(node.type) for node in self.report.graph.nodes)
@@ -172,7 +182,7 @@ def open_network(
         statements = [each for each in network.body.statements if isinstance(each, syntax.Input)]
         # What each size is unless it is open; None where the program does not say or goes wrong.
         closed = elaborate(file, name, settings).graph
-        defaults = _defaults(statements, closed, settings)
+        defaults = _defaults(network, closed, settings)
         arguments = {} if closed is None else closed.arguments
         conditions = tuple(each.where for each in statements if each.where is not None)
         opened = dict(settings)
@@ -199,10 +209,22 @@ def open_network(
         raise NoFormula(_unfit(name, (fault.diagnostic,))) from None
     except UnwieldySize:
         raise NoFormula(f"the costs of `{name}` are too long for a formula") from None
+    tied = tied_sizes(
+        {
+            size.name: axis
+            for axis, size in enumerate(statements[0].sizes)
+            if isinstance(size, syntax.Name) and size.name in defaults
+        },
+        elaboration.graph.nodes[0].type.shape,
+    )
+    inputs = [node.type for node in elaboration.graph.nodes if node.op is None]
+    unknown = {each.name for type in inputs for size in type.shape for each in symbols(size)}
+    # A name may also stand for a number, as after `let C = 3`.
+    defaults = {size: value for size, value in defaults.items() if size in unknown - tied.keys()}
     if not defaults and not further.defaults:
         kept = "; ".join(f"`{each.name}`: {each.text()}" for each in further.kept)
         image = elaboration.graph.nodes[0].type
-        named = ", ".join(f"`{each}`" for each in _defaults(statements, closed, {}))
+        named = ", ".join(f"`{each}`" for each in _defaults(network, closed, {}))
         raise NoFormula(
             (
                 f"no size of `{name}` is open: its input is {image}, as asked; leave {named} open"
@@ -213,16 +235,6 @@ def open_network(
             + (f". Of its parameters none can be: {kept}" if kept else "")
         )
     given = {key: setting.value for key, setting in settings.items()}
-    tied = tied_sizes(
-        {
-            size.name: axis
-            for axis, size in enumerate(statements[0].sizes)
-            if isinstance(size, syntax.Name) and size.name in defaults
-        },
-        elaboration.graph.nodes[0].type.shape,
-    )
-    for size in tied:
-        del defaults[size]
     sizes = (size for node in report.graph.nodes for size in node.type.shape)
     return OpenNetwork(
         report,
@@ -280,17 +292,37 @@ def _multiple(name: str, conditions: tuple[syntax.Expression, ...], scope: Scope
         return 1
 
 
+def size_names(network: syntax.Network) -> tuple[str, ...]:
+    """The names of the sizes of a network's inputs.
+
+    Channels are among them unless a parameter gives them, which is open only on demand.
+    """
+    parameters = {parameter.name for parameter in network.parameters}
+    return tuple(
+        dict.fromkeys(
+            size.name
+            for statement in network.body.statements
+            if isinstance(statement, syntax.Input)
+            for axis, size in enumerate(statement.sizes, 1)
+            if isinstance(size, syntax.Name)
+            if axis < len(statement.sizes) or size.name not in parameters
+        )
+    )
+
+
 def _defaults(
-    statements: list[syntax.Input], closed: Graph | None, settings: dict[str, Given]
+    network: syntax.Network, closed: Graph | None, settings: dict[str, Given]
 ) -> dict[str, int | None]:
-    """The named sizes of the inputs that are not set, channels left out, with their values."""
-    found: dict[str, int | None] = {}
+    """The named sizes of the inputs that are not set, with their values."""
+    found: dict[str, int | None] = dict.fromkeys(
+        name for name in size_names(network) if name not in settings
+    )
     inputs = [] if closed is None else [node for node in closed.nodes if node.op is None]
-    for number, statement in enumerate(statements):
-        for axis, size in enumerate(statement.sizes[:-1]):
-            if isinstance(size, syntax.Name) and size.name not in settings:
-                value = inputs[number].type.shape[axis] if number < len(inputs) else None
-                found.setdefault(size.name, value if isinstance(value, int) else None)
+    statements = [each for each in network.body.statements if isinstance(each, syntax.Input)]
+    for node, statement in zip(inputs, statements, strict=False):
+        for value, size in zip(node.type.shape, statement.sizes, strict=False):
+            if isinstance(size, syntax.Name) and found.get(size.name, 0) is None:
+                found[size.name] = value if isinstance(value, int) else None
     return found
 
 
@@ -364,7 +396,7 @@ def _apart(size: Size, parameters: frozenset[str]) -> dict[Factors, Size]:
 
 
 def _in_sizes(costs: Iterable[tuple[Size, LayerCost]], bases: list[Factors]) -> Formula:
-    collected: dict[Factors, int] = {}  # A number has no factors.
+    collected = _Collected()
     rest: Size = 0
     for size, layer in costs:
         if isinstance(size, int):
@@ -376,17 +408,44 @@ def _in_sizes(costs: Iterable[tuple[Size, LayerCost]], bases: list[Factors]) -> 
             fitted = _fit(size, base)
             if fitted is not None:
                 terms, constant = fitted
-                for coefficient, factors in terms:
-                    collected[factors] = collected.get(factors, 0) + coefficient
+                for term in terms:
+                    collected.add(term)
                 rest = rest + constant
                 break
         else:
             rest = rest + size
-    for coefficient, factors in _summands(rest):
-        collected[factors] = collected.get(factors, 0) + coefficient
-    constant = collected.pop((), 0)
-    terms = [Term(number, factors) for factors, number in collected.items() if number]
+    for term in _summands(rest):
+        collected.add(term)
+    terms, constant = collected.terms()
     return Formula(tuple(sorted(terms, key=_magnitude, reverse=True)), constant)
+
+
+class _Collected:
+    """Terms of which those that are one product, however it is written, are added up."""
+
+    def __init__(self) -> None:
+        self.coefficients: dict[Product, int] = {}
+        self.written: dict[Product, Factors] = {}
+        """How each product was written first."""
+
+    def add(self, term: Term) -> None:
+        factors = simplest(term.factors)
+        scale, product = multiplied(factors)
+        total = self.coefficients.get(product, 0) + term.coefficient * scale
+        self.coefficients[product] = total
+        self.written.setdefault(product, factors)
+
+    def terms(self) -> tuple[list[Term], int]:
+        """The terms, and the number that has no factors."""
+        found = []
+        for product, coefficient in self.coefficients.items():
+            factors = self.written[product]
+            scale, _ = multiplied(factors)
+            if coefficient % scale:  # H/4 was first written as H, and their sum is no number of H.
+                scale, factors = 1, tuple(product)
+            if coefficient and factors:
+                found.append(Term(coefficient // scale, factors))
+        return found, self.coefficients.get((), 0)
 
 
 def _summands(size: Size) -> Iterator[Term]:

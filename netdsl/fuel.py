@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from netdsl.deadline import too_slow
 from netdsl.diagnostics import Diagnostic, LimitFault
 from netdsl.limits import LIMITS
 from netdsl.size_sets import SizeSet
-from netdsl.sizes import Size
+from netdsl.sizes import Size, evaluate
 from netdsl.source import Span
 
 STATEMENT = 20
@@ -40,6 +40,15 @@ class OpenComparison(NamedTuple):
 
     span: Span
     pairs: tuple[tuple[Size, Size], ...]
+
+    def holds(self, values: Mapping[str, int]) -> bool:
+        """Whether the values are equal where each open size has its own."""
+        return all(evaluate(left, values) == evaluate(right, values) for left, right in self.pairs)
+
+    @property
+    def condition(self) -> str:
+        """When they are equal, as formulas: "H = W"."""
+        return " and ".join(f"{left} = {right}" for left, right in self.pairs)
 
 
 class Fuel:

@@ -10,7 +10,7 @@ import re
 from netdsl import habits_of_files, habits_of_layers
 from netdsl.body_brackets import MERGES
 from netdsl.ops import OPERATORS
-from netdsl.place import NUMBERS, Habit, Place, in_parentheses, outside_brackets
+from netdsl.place import NUMBERS, Habit, Place, in_parentheses, matching, outside_brackets
 
 
 def habit(place: Place) -> Habit | None:
@@ -24,6 +24,12 @@ _QUOTED_NAME = re.compile(r'(?<=[(, ])"([A-Za-z_]\w*)"(?=\s*=(?!=))')
 
 def _arguments(place: Place) -> Habit | None:
     text, before = str(place.token), place.before
+    if text in ("[", "<") and place.earlier in ("block", "network") and "(" in place.accepted:
+        return _parameters(place)
+    if before.type == "NAME" and ")" in place.accepted and "," in place.accepted:
+        comma = _comma_behind_name(place)
+        if comma is not None:
+            return comma
     if text == "[" and before in ("image", "img"):
         return Habit("an input is written `input image[32, 32, 3]`")
     if text == "[" and before.lower().startswith("input"):
@@ -51,6 +57,44 @@ def _arguments(place: Place) -> Habit | None:
         )
         return Habit("a value stands here by its label alone", fix)
     return _without_parentheses(place)
+
+
+def _parameters(place: Place) -> Habit:
+    """`block unit[width]`."""
+    help = f"parameters stand in parentheses: `{place.before}(…)`"
+    closing = matching(place.source, place.start) if place.token == "[" else -1
+    if closing < 0:
+        return Habit(help)
+    edits = (place.start, place.end, "("), (closing, closing + 1, ")")
+    return Habit(help, place.fix("write parentheses", *edits))
+
+
+def _comma_behind_name(place: Place) -> Habit | None:
+    """`conv(width 3x3)`, where `width` is a value that has been named, and no argument's name."""
+    name, token = place.before, place.token
+    if token.type not in NUMBERS and token.type != "STRING":
+        return None
+    if place.earlier not in ("(", ",", "["):
+        return None
+    before = place.source.text[max(place.start - _FAR, 0) : place.start]
+    headers = [*re.finditer(r"^(?:network|block)\b", before, re.MULTILINE)]
+    scope = before[headers[-1].start() :] if headers else ""
+    layer = re.search(r"(\w+)\s*\([^()]*$", before[-_NEAR:])
+    operator = OPERATORS.get(layer[1]) if layer is not None else None
+    named = rf"(?:^\w+\s+\w+\s*\((?:[^{{}}]*,)?\s*|\b(?:let|for|as)\s+){name}\b"
+    if operator is not None and name in operator.parameters:
+        return None
+    if re.search(named, scope) is None:
+        return None
+    written = f"{name}, {token}"
+    at = name.end_pos or 0
+    fix = place.fix("put a comma between them", (at, at, ","), safe=False)
+    return Habit(f"a comma separates values: `{written}`", fix)
+
+
+_FAR = 4000
+_NEAR = 400
+"""How many characters before a token are looked at."""
 
 
 def _without_parentheses(place: Place) -> Habit | None:
@@ -89,7 +133,18 @@ def _without_parentheses(place: Place) -> Habit | None:
 
 
 def _value(place: Place) -> Habit | None:
-    text = str(place.token)
+    text, before = str(place.token), place.before
+    if text == "is" and "==" in place.accepted:
+        negation = re.match(r"[ \t]+not\b", place.source.text[place.end : place.end + 40])
+        sign, end = ("!=", place.end + negation.end()) if negation else ("==", place.end)
+        return Habit(f"`{sign}` compares", place.written(place.start, end, sign))
+    if text in ("=", ">") and before in ("==", "!=", "<") and place.start == before.end_pos:
+        sign = {"==": "==", "!=": "!=", "<": "!="}[str(before)]
+        if (text == ">") == (before == "<"):
+            fix = place.written(before.start_pos or 0, place.end, sign)
+            return Habit(f"`{sign}` compares", fix)
+    if text == "if" and "INT" in place.accepted and before in ("=", "(", ",", "["):
+        return _if_as_value(place)
     if text == "for" and "," in place.accepted:
         return Habit("a list is written out, or made with `+` and `*`: `[64] * 3 + [128]`")
     if place.word == "assert" and place.before.type == "NAME" and place.token.type in NUMBERS:
@@ -106,6 +161,22 @@ def _value(place: Place) -> Habit | None:
     if text == "(" and ":" in place.accepted and place.earlier in (".", "-"):
         return _call_of_path(place)
     return None
+
+
+_IF_WITH_VALUES = re.compile(r"if\b([^{}\n]++)\{([^{};|\n]++)\}\s*else\s*\{([^{};|\n]++)\}")
+
+
+def _if_as_value(place: Place) -> Habit:
+    """`let width = if wide { 64 } else { 32 }`."""
+    whole = _IF_WITH_VALUES.match(
+        place.source.text, place.start, min(place.finish, place.start + _NEAR)
+    )
+    if whole is None or "->" in whole[0]:
+        return Habit("a condition between values is `a if c else b`")
+    condition, then, otherwise = (each.strip() for each in whole.groups())
+    written = f"{then} if {condition} else {otherwise}"
+    fix = place.written(whole.start(), whole.end(), written)
+    return Habit(f"a condition between values is `{written}`", fix)
 
 
 def _call_of_path(place: Place) -> Habit | None:

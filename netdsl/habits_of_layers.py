@@ -70,6 +70,19 @@ def _label_in_chain(place: Place, label: Token) -> Habit:
     return Habit("a label begins its line; the value flows on to it", fix)
 
 
+_ELSE_IF = re.compile(r"[ \t]*(elif|elseif|elsif)\b")
+
+
+def else_if(place: Place) -> Habit | None:
+    """`elif` on a line of its own."""
+    text = place.source.text
+    line = text.rfind("\n", 0, place.start) + 1
+    found = _ELSE_IF.match(text, line, place.start)
+    if found is None or not ("->" in place.accepted or place.accepted == {"|", "for"}):
+        return None
+    return Habit("write `else if`", place.written(*found.span(1), "else if"))
+
+
 def loop(place: Place) -> Habit | None:
     if place.word != "for" or not place.statement.startswith("for"):
         return None
@@ -285,4 +298,4 @@ def chain(place: Place) -> Habit | None:
     return None
 
 
-RULES = (label, loop, repetition, body, merge, chain)
+RULES = (label, else_if, loop, repetition, body, merge, chain)

@@ -33,8 +33,15 @@ def input_shape(
     multiples = known_multiples(statement.where, scope)
     equals = _equals(statement.where)
     shape: list[Size] = []
+    first: dict[str, syntax.Expression] = {}
+    """The default of each size that is named here."""
     for position, size in enumerate(statement.sizes):
         default = None if defaults is None else defaults[position]
+        if isinstance(size, syntax.Name) and default is not None:
+            if size.name in first:
+                _same_default(size.name, first[size.name], default, scope)
+            elif scope.find(size.name) is None:
+                first[size.name] = default
         if isinstance(size, syntax.Name) and scope.find(size.name) is None:
             named = _named_size(size, default, settings, multiples, symbolic, scope)
             if isinstance(named, Expression):
@@ -44,7 +51,8 @@ def input_shape(
             scope.bind(size.name, named, size.span)
         value = evaluate(size, scope)
         shape.append(value if isinstance(value, Expression) else _whole(value, size.span))
-        fixed = not isinstance(size, syntax.Name)
+        # What is made of a size that is open here was compared at its default.
+        fixed = not isinstance(size, syntax.Name) and not isinstance(value, Expression)
         if default is not None and fixed and (other := evaluate(default, scope)) != value:
             message = f"the default is {describe(other)}, but the size itself {describe(value)}"
             fail("input-default", message, default.span)
@@ -61,6 +69,23 @@ def input_shape(
             else (Label(defaults[0].span.to(defaults[-1].span), "the default"),),
         )
     return tuple(shape)
+
+
+def _same_default(
+    name: str, first: syntax.Expression, default: syntax.Expression, scope: Scope
+) -> None:
+    """Raise Fault where a size that stands twice has two defaults."""
+    one, other = evaluate(first, scope), evaluate(default, scope)
+    if one != other:
+        fail(
+            "input-default",
+            f"the default of `{name}` is {describe(one)}, and here {describe(other)}",
+            default.span,
+            labels=(Label(first.span, "its first default"),),
+            help="a name is one size; give the other a name of its own, such as `W`"
+            if name != "W"
+            else "a name is one size; give the other a name of its own",
+        )
 
 
 def tied_sizes(axes: Mapping[str, int], shape: tuple[Size, ...]) -> dict[str, Size]:
@@ -130,6 +155,8 @@ def known_multiples(where: syntax.Expression | None, scope: Scope) -> dict[str, 
         match each:
             case syntax.Comparison(
                 syntax.Binary("%", syntax.Name(name), divisor, _), (("==", syntax.Constant(0)),), _
+            ) | syntax.Comparison(
+                syntax.Constant(0), (("==", syntax.Binary("%", syntax.Name(name), divisor, _)),), _
             ):
                 value = evaluate(divisor, scope)
                 if isinstance(value, int) and value > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TypeAlias
 
-from netdsl.sizes import Expression
+from netdsl.sizes import Expression, symbols
 from netdsl.tensor import Window
 
 Padding: TypeAlias = "str | tuple[tuple[int, int], tuple[int, int]]"
@@ -30,7 +30,7 @@ class Kind:
         return show_value(value)
 
     def reject(self, value: object) -> ValueError:
-        return ValueError(f"must be {self.description}, not {_called(value)}")
+        return ValueError(f"must be {self.description}, not {_called(value)}{_openness(value)}")
 
 
 def _whole(value: object) -> object:
@@ -60,12 +60,22 @@ class Integer(Kind):
 
 
 class Number(Kind):
-    """A number between `minimum` and `maximum`, both included; None is no bound."""
+    """A number between `minimum` and `maximum`, both included, and less than `below`; None is no
+    bound."""
 
-    def __init__(self, minimum: float | None = None, maximum: float | None = None) -> None:
+    def __init__(
+        self,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        *,
+        below: float | None = None,
+    ) -> None:
         self.minimum = minimum
         self.maximum = maximum
-        if minimum is not None and maximum is not None:
+        self.below = below
+        if minimum is not None and below is not None:
+            self.description = f"a number of at least {minimum:g} and less than {below:g}"
+        elif minimum is not None and maximum is not None:
             self.description = f"a number from {minimum:g} to {maximum:g}"
         elif minimum is not None:
             self.description = f"a number of at least {minimum:g}"
@@ -78,6 +88,8 @@ class Number(Kind):
         if self.minimum is not None and value < self.minimum:
             raise self.reject(value)
         if self.maximum is not None and value > self.maximum:
+            raise self.reject(value)
+        if self.below is not None and value >= self.below:
             raise self.reject(value)
         if not isfinite(value):
             raise self.reject(value)
@@ -173,16 +185,19 @@ class PaddingKind(Kind):
 
 
 class Integers(Kind):
-    """A list of whole numbers of at least `minimum`."""
+    """A list of whole numbers of at least `minimum`; of symbolic sizes too where `symbolic`."""
 
-    def __init__(self, minimum: int = 0) -> None:
+    def __init__(self, minimum: int = 0, *, symbolic: bool = False) -> None:
         self.minimum = minimum
+        self.symbolic = symbolic
         self.description = f"a list of whole numbers of at least {minimum}"
 
     def convert(self, value: object) -> object:
         if not isinstance(value, (tuple, list, range)):
             raise self.reject(value)
         for each in value:
+            if self.symbolic and isinstance(each, Expression):
+                continue
             if isinstance(each, bool) or not isinstance(each, int) or each < self.minimum:
                 raise self.reject(value)
         return tuple(value)
@@ -218,6 +233,18 @@ def show_value(value: object, depth: int = 0) -> str:
         return opening + ", ".join(shown) + closing
     name = getattr(value, "name", "") if isinstance(value, type) else ""
     return _shortened(name or str(value))
+
+
+def _openness(value: object) -> str:
+    """A clause for what depends on the input's size: how it gets a number."""
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    names = sorted(
+        {each.name for part in parts if isinstance(part, Expression) for each in symbols(part)}
+    )
+    if not names:
+        return ""
+    settings = " ".join(f"--set {name}=…" for name in names)
+    return f", which is open with the input's size: `{settings}` gives it, or use a parameter"
 
 
 def _called(value: object) -> str:

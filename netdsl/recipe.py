@@ -266,6 +266,15 @@ class _Reading:
         return options
 
     def convert(self, name: str, expression: syntax.Expression, kind: Kind) -> object:
+        if isinstance(expression, syntax.Quantity):
+            written = expression.value.span.text
+            number = written if written.isprintable() and len(written) < 40 else "…"
+            raise _fault(
+                "setting-value",
+                f"`{name}` takes a value without a unit such as `{expression.unit}`",
+                expression.span,
+                help=f"write `{name} {number}`: {Settings.parameters[name].documentation}",
+            )
         value = evaluate(expression, self.scope)
         try:
             return kind.convert(value)

@@ -132,7 +132,9 @@ def describe(value: object) -> str:
             return f"the size {value}"
         case Tensor():
             return f"a value of the network ({value.type})"
-        case list() | tuple() | range():
+        case tuple():
+            return f"the tuple {show_value(value)}"
+        case list() | range():
             return f"the list {show_value(list(value))}"
         case type():
             return f"the operator `{value.name}`" if issubclass(value, Op) else "a block"

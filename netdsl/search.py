@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+from netdsl.size_sets import SizeSet
+
 _NEAR = 4
 """How far around an answer, at least, further values are tried."""
+
+
+_ASIDE = 8
+"""How far a value is looked for that can stand for one which is to be left aside."""
 
 
 class Bound(NamedTuple):
@@ -37,12 +44,59 @@ class Refused(NamedTuple):
 Outcome: TypeAlias = "int | Refused"
 
 
+class Line:
+    """The numbers of a set by their index: 0 is the smallest, and so on.
+
+    So that a search sees where the set ends, there are numbers before the first and, behind a set
+    that has an end, after the last, `stride` apart.
+    """
+
+    def __init__(self, numbers: SizeSet, stride: int) -> None:
+        self.period = numbers.period
+        self.stride = stride
+        self.below = sorted(numbers.below)
+        start = numbers.start
+        self.repeated = sorted(start + (each - start) % self.period for each in numbers.remainders)
+
+    def number(self, index: int) -> int:
+        if index < 0:
+            return self.number(0) + index * self.stride
+        if index < len(self.below):
+            return self.below[index]
+        if not self.repeated:
+            return self.below[-1] + (index - len(self.below) + 1) * self.stride
+        rounds, position = divmod(index - len(self.below), len(self.repeated))
+        return self.repeated[position] + rounds * self.period
+
+    def last_until(self, number: int) -> int:
+        """The index of the largest number up to `number`."""
+        first = self.number(0)
+        if number < first:
+            return (number - first) // self.stride
+        if not self.repeated and number > self.below[-1]:
+            return len(self.below) - 1 + (number - self.below[-1]) // self.stride
+        if not self.repeated or number < self.repeated[0]:
+            return bisect_right(self.below, number) - 1
+        rounds, remainder = divmod(number - self.repeated[0], self.period)
+        position = bisect_right(self.repeated, self.repeated[0] + remainder) - 1
+        return len(self.below) + rounds * len(self.repeated) + position
+
+    def nearest(self, number: int) -> int:
+        """The index of the nearest number of the set."""
+        index = max(self.last_until(number), 0)
+        if not self.repeated and index >= len(self.below) - 1:
+            return len(self.below) - 1
+        nearer = self.number(index + 1) - number < abs(number - self.number(index))
+        return index + 1 if nearer else index
+
+
 class Search:
     """Where, on a line of whole numbers, a bound begins or ceases to hold: `inside` still meets it,
     `outside`, its neighbour, no longer does. None of both where it never changes.
 
     Values that the network refuses don't meet it. From `start` the search goes, in doubling steps,
     where the bound should change if the measure rises, unless that is seen to be the wrong way.
+    Values for which `aside` are exceptions, which say little about their neighbours.
     """
 
     def __init__(
@@ -53,12 +107,14 @@ class Search:
         low: int,
         high: int,
         trials: int,
+        aside: Callable[[int], bool] = lambda index: False,
     ) -> None:
         self.measure = measure
         self.bound = bound
-        self.start = start
         self.low = low
         self.high = high
+        self.aside = aside
+        self.start = start = self._regular(start, low, high)
         self.known: dict[int, Outcome] = {}
         self.inside = self.outside = start
         upward = bound.operator.startswith("<") == self.meets(start)
@@ -103,6 +159,14 @@ class Search:
                 return a, b
         return None
 
+    def _regular(self, index: int, low: int, high: int) -> int:
+        """The nearest index that is not to be left aside; the same where none is near."""
+        for distance in range(_ASIDE + 1):
+            for near in (index - distance, index + distance):
+                if low <= near <= high and not self.aside(near):
+                    return near
+        return index
+
     def _refused(self, crossing: tuple[int, int]) -> bool:
         return any(isinstance(self.outcome(index), Refused) for index in crossing)
 
@@ -116,6 +180,8 @@ class Search:
             index = min(max(self.start + direction * reach, self.low), self.high)
             if index == previous:
                 return None
+            end = self.high if direction > 0 else self.low
+            index = self._regular(index, min(index, end), max(index, end))
             value = self.outcome(index)
             if self.meets(index) != met:
                 return previous, index
@@ -123,7 +189,7 @@ class Search:
                 return self._before_refusal(previous, index)
             if isinstance(before, int) and value != before and (value > before) != growing:
                 return None
-            previous, reach = index, reach * 2
+            previous, reach = index, 2 * abs(index - self.start)
 
     def _before_refusal(self, last: int, refused: int) -> tuple[int, int] | None:
         """Of the values up to the first refused one, the crossing where they meet the bound."""
@@ -141,6 +207,7 @@ class Search:
         met = self.meets(first)
         while abs(second - first) > 1:
             middle = (first + second) // 2
+            middle = self._regular(middle, min(first, second) + 1, max(first, second) - 1)
             if self.meets(middle) == met:
                 first = middle
             else:

@@ -18,7 +18,8 @@ Region = Mapping[str, SizeSet]
 class Fitted(NamedTuple):
     """A layer whose weights depend on the input's size, and the sizes that the default's fit.
 
-    `weight` is the first of them, of shape `shape` at the default.
+    `weight` is the first of them, of shape `shape` at the default. `only` says that no sizes beside
+    those of the region fit; what is a product of several, 4·16 as 8·8, may come out the same.
     """
 
     layer: str
@@ -26,6 +27,7 @@ class Fitted(NamedTuple):
     shape: tuple[int, ...]
     region: Region
     span: Span
+    only: bool
 
 
 def least(size: Size, region: Region) -> int | None:
@@ -97,13 +99,19 @@ def fitted(
     ]
     if not weights:
         return None
-    region = dict(valid)
+    region, only = dict(valid), True
     for size in (size for each in weights for size in each.shape):
-        for name, held in _keeping(size, defaults):
-            region[name] &= held
+        if len(symbols(size)) > 1:
+            only = False
+            keeping = list(_keeping(size, defaults))
+        else:
+            name, numbers = meeting(size, "==", evaluate(size, defaults))
+            keeping = [] if name is None else [(name, numbers)]
+        for each, held in keeping:
+            region[each] &= held
     first = weights[0]
     shape = tuple(evaluate(size, defaults) for size in first.shape)
-    return Fitted(".".join(node.path), first.name, shape, region, node.origin.span)
+    return Fitted(".".join(node.path), first.name, shape, region, node.origin.span, only)
 
 
 def _keeping(size: Size, defaults: Mapping[str, int]) -> Iterator[tuple[str, SizeSet]]:

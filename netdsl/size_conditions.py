@@ -6,36 +6,46 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from netdsl import syntax
+from netdsl.arithmetic import compare
 from netdsl.diagnostics import Fault
 from netdsl.evaluate import evaluate, truth
 from netdsl.fuel import Fuel
 from netdsl.scope import Scope, UnknownValue
-from netdsl.size_sets import EVERY, NONE, SizeSet, Undecidable, meeting
+from netdsl.size_sets import EVERY, NONE, SizeSet, Together, Undecidable, meeting
 from netdsl.sizes import Expression, Symbol, UndecidedSize
+from netdsl.sizes import evaluate as value_at
 
 
 def allowed_sizes(
-    conditions: Iterable[tuple[syntax.Expression, Scope]], unknowns: Mapping[str, Symbol]
-) -> tuple[dict[str, SizeSet], list[syntax.Expression]]:
+    conditions: Iterable[tuple[syntax.Expression, Scope]],
+    unknowns: Mapping[str, Symbol],
+    *,
+    on_sizes: bool = False,
+) -> tuple[dict[str, SizeSet], list[tuple[syntax.Expression, Scope]]]:
     """For each unknown size the values that conditions allow, and the conditions that are about
-    several sizes together or about more than sizes."""
+    several sizes together or about more than sizes; these are left out with `on_sizes`."""
     conditions = list(conditions)
-    others: list[syntax.Expression] = []
+    others: list[tuple[syntax.Expression, Scope]] = []
     allowed: dict[str, SizeSet] = {}
     for unknown in unknowns.values():
         try:
             allowed[unknown.name] = EVERY.times(unknown.multiple)
         except Undecidable:  # So large a multiple that its condition is only tried on numbers.
             allowed[unknown.name] = EVERY
-            others += [single for condition, _ in conditions for single in conjuncts(condition)]
+            others += [
+                (single, scope)
+                for condition, scope in conditions
+                for single in conjuncts(condition)
+            ]
     for condition, scope in conditions:
         for single in conjuncts(condition):
             try:
                 name, held = set_meeting(single, scope)
                 for each in unknowns if name is None else (name,):
                     allowed[each] &= held
-            except Undecidable:
-                others.append(single)
+            except Undecidable as why:
+                if isinstance(why, Together) or not on_sizes:
+                    others.append((single, scope))
     return allowed, others
 
 
@@ -76,9 +86,12 @@ def set_meeting(condition: syntax.Expression, scope: Scope) -> tuple[str | None,
         case syntax.Binary("and" | "or" as word, left, right, _):
             one, first = set_meeting(left, scope)
             other, second = set_meeting(right, scope)
-            if one is not None and other is not None and one != other:
-                raise Undecidable(f"it depends on {one} and {other} together")
-            return one or other, first & second if word == "and" else first | second
+            return _same(one, other), first & second if word == "and" else first | second
+        case syntax.Conditional(deciding, then, otherwise, _):
+            name, chosen = set_meeting(deciding, scope)
+            one, first = set_meeting(then, scope)
+            other, second = set_meeting(otherwise, scope)
+            return _same(_same(name, one), other), (chosen & first) | (second - chosen)
         case syntax.Unary("not", operand, _):
             name, held = set_meeting(operand, scope)
             return name, EVERY - held
@@ -88,15 +101,20 @@ def set_meeting(condition: syntax.Expression, scope: Scope) -> tuple[str | None,
             for relation, right in rest:
                 following = _value(right, scope)
                 unknown, numbers = _compared(before, relation, following)
-                if unknown is not None and name is not None and unknown != name:
-                    raise Undecidable(f"it depends on {name} and {unknown} together")
-                name, held = name or unknown, held & numbers
+                name, held = _same(name, unknown), held & numbers
                 before = following
             return name, held
     try:
         return None, EVERY if truth(condition, scope) else NONE
     except (Fault, UnknownValue, UndecidedSize):
         raise Undecidable(f"`{condition.span.text}` is about more than sizes") from None
+
+
+def _same(one: str | None, other: str | None) -> str | None:
+    """The one size of two that may be none; raises Together."""
+    if one is not None and other is not None and one != other:
+        raise Together(f"it depends on {one} and {other} together")
+    return one or other
 
 
 def _compared(left: object, relation: str, right: object) -> tuple[str | None, SizeSet]:
@@ -141,10 +159,38 @@ def refuse_other_values(condition: syntax.Expression, scope: Scope) -> None:
 
 
 def holds(condition: syntax.Expression, scope: Scope, values: Mapping[str, int]) -> bool:
-    """Whether a condition holds with numbers for some names; where that can't be told, it does."""
-    numbers = Scope(scope)
-    numbers.names.update(values)
+    """Whether a condition holds where sizes have values; where that can't be told, it does."""
+    apart = Scope(scope)
+    apart.fuel = Fuel()  # It is asked for thousands of values.
     try:
-        return truth(condition, numbers)
-    except (Fault, UnknownValue):
+        return _holds(condition, apart, values)
+    except (Fault, UnknownValue, UndecidedSize, Undecidable):
         return True
+
+
+def _at(value: object, sizes: Mapping[str, int]) -> object:
+    """A value where sizes have theirs."""
+    if isinstance(value, (list, tuple)):
+        return [_at(each, sizes) for each in value]
+    return value_at(value, sizes) if isinstance(value, Expression) else value
+
+
+def _holds(condition: syntax.Expression, scope: Scope, values: Mapping[str, int]) -> bool:
+    match condition:
+        case syntax.Binary("and", left, right, _):
+            return _holds(left, scope, values) and _holds(right, scope, values)
+        case syntax.Binary("or", left, right, _):
+            return _holds(left, scope, values) or _holds(right, scope, values)
+        case syntax.Unary("not", operand, _):
+            return not _holds(operand, scope, values)
+        case syntax.Conditional(deciding, then, otherwise, _):
+            return _holds(then if _holds(deciding, scope, values) else otherwise, scope, values)
+        case syntax.Comparison(left, rest, _):
+            before = _at(_value(left, scope), values)
+            for relation, right in rest:
+                following = _at(_value(right, scope), values)
+                if not compare(relation, before, following, condition.span, scope.fuel):
+                    return False
+                before = following
+            return True
+    return truth(condition, scope)

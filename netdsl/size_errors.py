@@ -33,7 +33,7 @@ def refutation(
         type = each.type
         numbers = TensorType(tuple(evaluate(size, values) for size in type.shape))
         text = f"this is {type}" + (f", so {numbers}" if type != numbers else "")
-        labels[Label(each.origin.span, text)] = None
+        labels[Label(_seen_from(node, each), text)] = None
     return Diagnostic(
         need.code,
         f"{message}: {given} gives {gives}",
@@ -41,6 +41,17 @@ def refutation(
         labels=tuple(labels),
         trail=node.origin.trail,
     )
+
+
+def _seen_from(node: Node, made: Node) -> Span:
+    """Where the value `made` comes from, as seen from the body that `node` stands in: a layer there
+    or the call of the block that holds it."""
+    around = node.origin.trail
+    trail = made.origin.trail
+    while trail and around and trail[-1] == around[-1]:
+        trail, around = trail[:-1], around[:-1]
+    calls = [frame.span for frame in trail if frame.definition is not None]
+    return calls[-1] if calls else made.origin.span
 
 
 def nothing_allowed(names: Sequence[str], conditions: tuple[syntax.Expression, ...]) -> Diagnostic:

@@ -20,7 +20,7 @@ def summary(sizes: EverySize) -> str:
         return f"not for every {names}"
     if sizes.questions:
         return f"not proved for every {names}"
-    return _works(sizes) + (", but for exceptions" if sizes.exempt else "")
+    return _works(sizes) + (", but for exceptions" if sizes.exempt or sizes.apart else "")
 
 
 def _works(sizes: EverySize) -> str:
@@ -42,7 +42,7 @@ def rows(sizes: EverySize) -> list[tuple[str, str]]:
     if sizes.questions:
         found.append(("works", f"at most {_works(sizes)}; what is not known may leave fewer"))
     else:
-        exceptions = " but for what was not looked at" if sizes.exempt else ""
+        exceptions = " but for what was not looked at" if sizes.exempt or sizes.apart else ""
         found.append(("works", f"{_works(sizes)}, which is proved{exceptions}"))
     smallest = _smallest(sizes)
     if smallest is not None:
@@ -60,13 +60,17 @@ def rows(sizes: EverySize) -> list[tuple[str, str]]:
     for region, span in sizes.exempt:
         where = region_in_words(region)
         found.append(("not looked at", f"where {where}: `{span.text}` decides otherwise ({span})"))
+    for span, condition in ((each.span, each.condition) for each in sizes.apart):
+        text = f"where {condition}: `{span.text}` decides otherwise ({span})"
+        found.append(("not looked at", text))
     for fit in sizes.fitted[:_MOST]:
         shape = "×".join(f"{size:,}" for size in fit.shape)
         limited = _limited(fit.region)
+        others = "no other input" if fit.only else "others only if they give the same shape"
         fits = f"where {region_in_words(limited)}" if limited else "every input"
         text = (
             f"the {fit.weight} of `{fit.layer}` is {shape} at {_given(sizes.defaults)}; once "
-            f"trained, the layer fits {fits}, and no other input ({fit.span})"
+            f"trained, the layer fits {fits}, and {others} ({fit.span})"
         )
         found.append(("weights", text))
     if len(sizes.fitted) > _MOST:
@@ -92,13 +96,15 @@ def to_json(sizes: EverySize) -> dict[str, object]:
         "not_known": [{"question": each.text, "place": str(each.span)} for each in sizes.questions],
         "not_looked_at": [
             {"where": _conditions(region), "place": str(span)} for region, span in sizes.exempt
-        ],
+        ]
+        + [{"together": each.condition, "place": str(each.span)} for each in sizes.apart],
         "weights_of_one_size": [
             {
                 "layer": each.layer,
                 "weight": each.weight,
                 "shape": list(each.shape),
                 "fit_where": _conditions(each.region),
+                "fits_no_other": each.only,
             }
             for each in sizes.fitted
         ],

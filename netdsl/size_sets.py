@@ -26,6 +26,10 @@ class Undecidable(Exception):
     """A question about sizes that has no exact answer here; the text says why."""
 
 
+class Together(Undecidable):
+    """A question about several sizes at once."""
+
+
 class SizeSet(NamedTuple):
     """A set of whole numbers from 1 on, in normal form, so that equal sets are equal tuples.
 
@@ -147,7 +151,7 @@ def meeting(size: Size, relation: str, other: Size) -> tuple[str | None, SizeSet
     found = symbols(difference)
     if len(found) > 1:
         names = " and ".join(sorted(each.name for each in found))
-        raise Undecidable(f"it depends on {names} together")
+        raise Together(f"it depends on {names} together")
     match relation:
         case "==" | "%":
             held = zeros(difference)

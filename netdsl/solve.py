@@ -17,13 +17,15 @@ from netdsl.diagnostics import Fault, did_you_mean
 from netdsl.elaborate import elaborate, resolve_network
 from netdsl.evaluate import evaluate
 from netdsl.exits import PROGRAM_HAS_ERRORS, WRONG_USAGE, Failure
-from netdsl.formulas import QUANTITIES, NoFormula, OpenNetwork, open_network
+from netdsl.formulas import QUANTITIES, NoFormula, OpenNetwork, open_network, size_names
 from netdsl.limits import LIMITS
 from netdsl.network import load_network, setting_of
 from netdsl.parse import parse
 from netdsl.program import ProgramFile
 from netdsl.scope import Scope, UnknownValue
-from netdsl.search import Bound, Outcome, Refused, Search
+from netdsl.search import Bound, Line, Outcome, Refused, Search
+from netdsl.size_sets import EVERY, SizeSet, Undecidable
+from netdsl.size_words import as_condition
 from netdsl.sizes import symbols
 from netdsl.source import Source
 
@@ -50,6 +52,13 @@ _NEARBY = 9
 """Closer values are tried before far ones where the present one is refused."""
 _MOST_DIVIDED = 10_000
 """Up to which of its divisors are tried beside those near a number, where there are gaps."""
+_LONGEST = 80
+"""How long a condition may be that a note shows."""
+_TRIED = "only sizes"
+"""How the note on a condition of sizes begins.
+
+The search knows these itself, and no step could do better.
+"""
 _LISTED = 12
 """How many of those a note lists."""
 
@@ -198,7 +207,7 @@ def require_variable(
     except Fault as fault:
         raise NoAnswer(fault.diagnostic.message) from None
     parameters = tuple(parameter.name for parameter in tree.parameters)
-    sizes = _size_names(tree)
+    sizes = size_names(tree)
     known = (*parameters, *(each for each in sizes if each not in parameters))
     for name in names:
         if name not in known:
@@ -249,19 +258,6 @@ class _Costed:
         return self.known[key]
 
 
-def _size_names(tree: syntax.Network) -> tuple[str, ...]:
-    """The names of the sizes of a network's inputs, channels left out."""
-    return tuple(
-        dict.fromkeys(
-            size.name
-            for statement in tree.body.statements
-            if isinstance(statement, syntax.Input)
-            for size in statement.sizes[:-1]
-            if isinstance(size, syntax.Name)
-        )
-    )
-
-
 def _free(name: str, opened: OpenNetwork) -> str:
     """The size that gives the size `name`: itself, or the one that the input keeps equal to it."""
     size = opened.tied.get(name)
@@ -283,24 +279,45 @@ def _solve_sizes(
     step: Step | None,
 ) -> Answer:
     defaults = opened.defaults
-    notes: list[str] = []
+    base = defaults[names[0]]
+    alike: list[str] = []
     if len(names) == 1:
         (name,) = names
-        alike = [each for each in defaults if each != name and defaults[each] == defaults[name]]
-        if alike:
-            names = (name, *alike)
-            notes.append(
-                f"{', '.join(alike)} is kept equal to {name}, as by default; "
-                f"`--set {alike[0]}=…` keeps it as it is"
-            )
+        alike = [
+            each
+            for each in defaults
+            if each != name and defaults[each] == base and each not in opened.channels
+        ]
+        names = (name, *alike)
     first = names[0]
-    multiples = opened.multiples()
     if step is not None and step.decimals:
         raise WrongQuestion("the step of a size is a whole number")
-    stride = lcm(1 if step is None else step.units, multiples.get(first, 1))
-    base = defaults[first]
+    units = 1 if step is None else step.units
+    multiples = opened.multiples()
+    stride = lcm(units, multiples.get(first, 1))
+    lines = {name: Line(_possible(opened, name), multiples.get(name, 1)) for name in names}
+    same = tuple(name for name in names if base is None or defaults[name] in (None, base))
+    tried = _tried(opened, same, units, base)
+    together = tried is not None
+    if tried is None:
+        tried = _tried(opened, (first,), units, base)
+    if tried is None:
+        tried = SizeSet(1, stride, frozenset({0}), frozenset())
+    line = Line(tried, stride)
+
+    notes: list[str] = []
+    if alike:
+        kept = "equal to" if together else "as near as it can be to"
+        notes.append(
+            f"{', '.join(alike)} is kept {kept} {first}, as by default; "
+            f"`--set {alike[0]}=…` keeps it as it is"
+        )
     if multiples.get(first, 1) > 1:
         notes.append(f"{first} is always a multiple of {multiples[first]}")
+    if _has_gaps(tried) and tried != SizeSet(1, stride, frozenset({0}), frozenset()):
+        condition = as_condition(tried, first)
+        which = f"with `{condition}`" if len(condition) <= _LONGEST else "that the program allows"
+        notes.append(f"{_TRIED} {which} were tried")
 
     others: dict[str, int] = {}
     for name, default in defaults.items():
@@ -309,16 +326,17 @@ def _solve_sizes(
                 raise WrongQuestion(f"`{name}` has no default; give it with `--set {name}=…`")
             others[name] = default
 
-    def values(index: int) -> dict[str, Number]:
-        size = index * stride
-        found = {}
-        for name in names:
+    def of_size(size: int) -> dict[str, Number]:
+        found = {first: size}
+        for name in names[1:]:
             default = defaults[name]
             ratio = size if default is None or base is None else default * size // base
-            multiple = multiples.get(name, 1)
-            found[name] = ratio // multiple * multiple
+            found[name] = lines[name].number(lines[name].last_until(ratio))
         complete = opened.with_tied(others | found)
         return {name: complete[name] for name in (*names, *opened.tied)}
+
+    def values(index: int) -> dict[str, Number]:
+        return of_size(line.number(index))
 
     formulas = opened.formulas()
     formula = formulas[bound.measure] if bound.measure in QUANTITIES else None
@@ -333,15 +351,24 @@ def _solve_sizes(
         assert formula is not None
         return formula.at(sizes)
 
-    start = max((base or 224) // stride, 1)
-    high = LIMITS.dimension // stride
+    def aside(index: int) -> bool:
+        return opened.is_exempt(
+            others | {name: int(value) for name, value in values(index).items()}
+        )
+
+    start = line.nearest(base or 224)
+    low, high = line.last_until(0) + 1, line.last_until(LIMITS.dimension)
     away, why = _nearest_working(lambda distance: costed.trial(values(start + distance)))
+    if base is not None and base not in tried and step is None:
+        present = costed.trial(of_size(base))
+        if isinstance(present.outcome, Refused):
+            why = (_began(present, costed.trial(values(start + away))),)
     start, notes = start + away, [*notes, *why]
     if formula is not None:
         takes_other_ways = bool(opened.exempt or opened.of_several_sizes)
         proven = formula.rises() and not takes_other_ways
         trials = 0 if proven else _TRIALS if takes_other_ways else _FORMULA_TRIALS
-        search = Search(by_formula, bound, start, 1, high, trials)
+        search = Search(by_formula, bound, start, low, high, trials, aside)
         answer = _answer(
             costed, search, first, values, tuple(notes), by_formula=True, proven=proven
         )
@@ -354,9 +381,56 @@ def _solve_sizes(
         # The program treats some sizes as no formula does: it asks for more of them in a `where`,
         # or takes another way where two sizes happen to agree.
     search = Search(
-        lambda index: costed.trial(values(index)).outcome, bound, start, 1, high, _TRIALS
+        lambda index: costed.trial(values(index)).outcome,
+        bound,
+        start,
+        low,
+        high,
+        _TRIALS,
+        aside,
     )
     return _answer(costed, search, first, values, tuple(notes), by_formula=False, proven=False)
+
+
+def _possible(opened: OpenNetwork, name: str) -> SizeSet:
+    """What an open size can be: any for which the formulas are, or for which they may not be."""
+    multiple = SizeSet(1, opened.multiples().get(name, 1), frozenset({0}), frozenset())
+    try:
+        held = opened.valid.get(name, EVERY)
+        for region, _ in opened.exempt:
+            held |= region.get(name, EVERY)
+        held &= multiple
+    except Undecidable:
+        return multiple
+    return multiple if held.is_empty else held
+
+
+def _has_gaps(sizes: SizeSet) -> bool:
+    line = Line(sizes, 1)
+    listed = [*line.below, *line.repeated]
+    return bool(line.below and not line.repeated) or (
+        listed[-1] - listed[0] >= len(listed) or len(line.repeated) < sizes.period
+    )
+
+
+def _tried(
+    opened: OpenNetwork, names: tuple[str, ...], units: int, base: int | None
+) -> SizeSet | None:
+    """The sizes that all of `names` can have; None where none is found.
+
+    They are multiples of `units` if there are any, else so much from the size by default.
+    """
+    try:
+        held = EVERY
+        for name in names:
+            held &= _possible(opened, name)
+        for rest in (0, (base or 0) % units):
+            stepped = held & SizeSet(1, units, frozenset({rest}), frozenset())
+            if not stepped.is_empty:
+                return stepped
+    except Undecidable:
+        pass
+    return None
 
 
 def _solve_number(costed: _Costed, bound: Bound, name: str, step: Step | None) -> Answer:
@@ -457,11 +531,16 @@ def _nearest_working(trial: Callable[[int], Trial]) -> tuple[int, tuple[str, ...
             for away in (-distance, distance):
                 near = trial(away)
                 if not isinstance(near.outcome, Refused):
-                    return away, (
-                        f"the network refuses {assignments(present.values)}, so the search began "
-                        f"at {assignments(near.values)}: {present.outcome.reason}",
-                    )
+                    return away, (_began(present, near),)
     return 0, ()
+
+
+def _began(present: Trial, near: Trial) -> str:
+    assert isinstance(present.outcome, Refused)
+    return (
+        f"the network refuses {assignments(present.values)}, so the search began at "
+        f"{assignments(near.values)}: {present.outcome.reason}"
+    )
 
 
 def _working_values(costed: _Costed, name: str, current: int) -> list[int]:
@@ -531,10 +610,10 @@ def _answer(
             f"{second:,} at {b}; other values may meet the bound too",
         )
     if isinstance(beyond.outcome, Refused) and not isinstance(best.outcome, Refused):
-        notes += (
-            f"the network does not work with the next value, whatever it costs; where it takes "
-            f"only some values of {name}, `--step` tries only those",
-        )
+        note = "the network does not work with the next value, whatever it costs"
+        if not any(_TRIED in each for each in notes):
+            note += f"; where it takes only some values of {name}, `--step` tries only those"
+        notes += (note,)
     return Answer(
         bound,
         best,

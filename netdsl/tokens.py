@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -27,6 +28,9 @@ COMMENT = "a comment begins with `#`"
 MEANT = {
     "→": "write `->`",
     "⇒": "write `->`",
+    "⟶": "write `->`",
+    "➔": "write `->`",
+    "➜": "write `->`",
     "–>": "write `->`",
     "—>": "write `->`",
     "-->": "write `->`",
@@ -141,6 +145,10 @@ def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnost
                 # A name has a letter that it can't have.
                 start = tokens.pop().start_pos or 0
                 mistake = _bad(source, start)
+            if mistake.code == "unterminated-string" and source.text.startswith('"""', start):
+                start = _end_before_documentation(tokens, source, start)
+                mistake = _bad(source, start)
+                mistakes = [each for each in mistakes if each.span.start < start]
             mistakes.append(mistake)
             end = mistake.span.end
             tokens.append(Token(BAD, source.text[start:end], start, end_pos=end))
@@ -148,6 +156,20 @@ def split(source: Source, lexer: BasicLexer) -> tuple[list[Token], list[Diagnost
                 break
             counter.feed(source.text[counter.char_pos : end])
     return tokens, mistakes
+
+
+def _end_before_documentation(tokens: list[Token], source: Source, start: int) -> int:
+    """Where the documentation begins that is never closed, of a text whose last quotes, at `start`,
+    are not: another's first quotes, which begin their line before a word, may have ended it. It and
+    what follows leave `tokens`."""
+    for index, token in enumerate(tokens):
+        if token.type == "DOC" and "\n" in token:
+            end = token.end_pos or 0
+            opens = re.match(r"[ \t]*[^\s#;}]", source.text[end : end + _INDENTED])
+            if opens is not None and not token[:-3].rpartition("\n")[2].strip():
+                del tokens[index:]
+                return token.start_pos or 0
+    return start
 
 
 def _unfit(source: Source) -> list[Diagnostic]:
@@ -268,16 +290,81 @@ def _bad(source: Source, start: int) -> Diagnostic:
     if character.isalnum() or character == "_":
         while end < line_end and (text[end].isalnum() or text[end] in "_."):
             end += 1
+        lookalike = _lookalike(source.span(start, end))
+        if lookalike is not None:
+            return lookalike
         if character in "0123456789":
             return _bad_number(source.span(start, end))
         help = "a name is made of the letters a to z and A to Z, digits and `_`"
         return _unexpected(source.span(start, end), "is no name", help)
     sign = foreign_sign(text, start)
     help = MEANT.get(sign, "")
+    if sign == "&" and re.compile(r"&[ \t]*\d").match(text, start):
+        help = "`and` joins conditions; `n % 2` is what the last bit of a number says"
     end = max(end, start + len(sign))
     while end < line_end and text[end] == character:
         end += 1
-    return _unexpected(source.span(start, end), "has no meaning here", help)
+    diagnostic = _unexpected(source.span(start, end), "has no meaning here", help)
+    if sign in _DASHES and _between_steps(text, start, end):
+        fix = Fix("write `->`", (Edit(diagnostic.span, "->"),), True)
+        return diagnostic._replace(help="write `->`", fixes=(fix,))
+    return diagnostic
+
+
+_DASHES = ("–", "—", "−")
+_BEFORE_VALUE = re.compile(
+    r"\s*(?:let|assert|claim|if|else|repeat|for|residual|shortcut|default|input|aux|import|network"
+    r"|block|recipe)\b"
+)
+
+
+def _between_steps(text: str, start: int, end: int) -> bool:
+    """Whether what stands at a place of a line stands between layers, and not between values."""
+    before = re.split(r"[{};|]", text[text.rfind("\n", 0, start) + 1 : start])[-1]
+    if _BEFORE_VALUE.match(before) or before.count("(") != before.count(")"):
+        return False
+    if before.count("[") != before.count("]") or "=" in before.partition("(")[0]:
+        return False
+    step = re.search(r"\)$|[A-Za-z_]\w*$", before.rstrip()[-_INDENTED:])
+    following = re.match(r"[ \t]*[A-Za-z_]", text[end : end + _INDENTED])
+    return step is not None and following is not None
+
+
+_INDENTED = 40
+"""How many characters are looked at before a word and behind it."""
+_LOOKALIKES = str.maketrans(
+    "аекорсухіјѕАВЕКМНОРСТУХІЈЅοΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aekopcyxijsABEKMHOPCTYXIJSoABEZHIKMNOPTYX",
+)
+"""Letters of other scripts that look like those of the language."""
+_WORD = re.compile(r"[A-Za-z_][\w.]*|\d+x\d*|\d[\d_.]*[KMG]?", re.ASCII)
+
+
+def _lookalike(span: Span) -> Diagnostic | None:
+    """A word or number with letters of another script, which is one with those that they look
+    like; None for any other."""
+    text = span.text
+    if text.isascii():
+        return None
+    meant = "".join(
+        each if each.isascii() else unicodedata.normalize("NFKC", each) for each in text
+    ).translate(_LOOKALIKES)
+    if not _WORD.fullmatch(meant) or len(meant) != len(text):
+        return None
+    other, letter = next(pair for pair in zip(text, meant, strict=True) if pair[0] != pair[1])
+    script = unicodedata.name(other, "another").split()[0].capitalize()
+    what = "letter" if letter.isalpha() else "digit"
+    help = f"it is {script}; write the Latin `{letter}`: `{meant}`"
+    if script not in ("Cyrillic", "Greek"):
+        help = f"write `{meant}`"
+    fix = Fix(f"write `{meant}`", (Edit(span, meant),), any(map(str.isascii, text)))
+    return Diagnostic(
+        "unexpected-character",
+        f"`{printable(text)}` has a {what} of another script, `{other}`",
+        span,
+        help=help,
+        fixes=(fix,),
+    )
 
 
 def _bad_number(span: Span) -> Diagnostic:
@@ -325,9 +412,11 @@ def significant(tokens: list[Token]) -> Iterator[Token]:
     recent = ("", "", "")
     ending: Token | None = None
     newline: Token | None = None
-    for token in tokens:
+    for index, token in enumerate(tokens):
         text = "{" if token.type == "TEMPLATE" else str(token)
         if token.type == "NEWLINE":
+            if newline is None and recent[2] == "%" and not inside and _behind_share(tokens, index):
+                ending = token
             newline = newline or token
             # `within 1%` ends a claim, though `%` between numbers goes on.
             goes_on = recent[2] in OPEN_ENDED and (recent[0], recent[2]) != ("within", "%")
@@ -346,3 +435,23 @@ def significant(tokens: list[Token]) -> Iterator[Token]:
         inside += (text in ("(", "[")) - (text in (")", "]"))
         yield token
         recent = (recent[1], recent[2], text)
+
+
+def _behind_share(tokens: list[Token], newline: int) -> bool:
+    """Whether a line ends in a share such as `20%`, as the next one begins a setting: no value goes
+    on as `epochs 10` does."""
+    sign = tokens[newline - 1]
+    if newline < 2 or tokens[newline - 2].type not in _NUMBERS:
+        return False
+    if tokens[newline - 2].end_pos != sign.start_pos:
+        return False
+    index = newline
+    while index < len(tokens) and tokens[index].type == "NEWLINE":
+        index += 1
+    words = tokens[index : index + 3]
+    if len(words) < 3 or words[0].type != "NAME":
+        return False
+    # A value may have a unit, and a claim's figure a tolerance.
+    if words[1].type == "NAME":
+        return words[1] not in ("epochs", "steps", "within") or words[2] == "("
+    return words[1].type in ("INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import gcd
+from math import gcd, isqrt
 from typing import NamedTuple
 
 from netdsl import syntax
 from netdsl.bind import Given
 from netdsl.budgets import Number
 from netdsl.elaborate import resolve_network
+from netdsl.figures import names_in
 from netdsl.graph import Graph
 from netdsl.program import ProgramFile
 from netdsl.source import Span
@@ -20,12 +21,17 @@ _IMAGE_GRID = 32
 _LARGEST_UNIT = 64
 """Layers have up to as many groups that a number of channels has to fit."""
 
+_MOST_DIVIDED = 10_000
+"""Up to where divisors are looked for."""
+
 
 class Variable(NamedTuple):
     """What may be changed: a parameter, or sizes of the input that are alike and go together.
 
     Its values are `unit` / 10^`decimals` times whole numbers. `places` are the numbers in the
-    program that give its value; none where it is not written as one.
+    program that give its value; none where it is not written as one. Sizes that go together in
+    proportion are each a number of times the value: `factors` are those of `names`, and
+    `place_factors` of `places`; empty where all are 1.
     """
 
     names: tuple[str, ...]
@@ -33,6 +39,8 @@ class Variable(NamedTuple):
     unit: int
     decimals: int
     places: tuple[Span, ...]
+    factors: tuple[int, ...] = ()
+    place_factors: tuple[int, ...] = ()
 
     def at(self, position: int) -> Number:
         if not self.decimals:
@@ -43,8 +51,24 @@ class Variable(NamedTuple):
     def start(self) -> int:
         return round(self.value * 10.0**self.decimals / self.unit)
 
+    def values(self, value: Number) -> dict[str, Number]:
+        """What each name is."""
+        factors = self.factors or (1,) * len(self.names)
+        return {name: value * each for name, each in zip(self.names, factors, strict=True)}
+
     def text(self, value: Number) -> str:
+        if self.factors:
+            return ", ".join(f"{name} = {each}" for name, each in self.values(value).items())
         return f"{' = '.join(self.names)} = {value}"
+
+    def now(self) -> str:
+        """The present value, in words."""
+        return ", ".join(map(str, dict.fromkeys(self.values(self.value).values())))
+
+    def edits(self, value: Number) -> tuple[tuple[Span, Number], ...]:
+        """The numbers in the program, and what each becomes."""
+        factors = self.place_factors or (1,) * len(self.places)
+        return tuple((each, value * by) for each, by in zip(self.places, factors, strict=True))
 
 
 def variables_of(
@@ -87,6 +111,35 @@ def variables_of(
             else tuple(place for axis in axes for place in _places(file, default[axis]))
         )
         yield Variable(names, value, _image_grid(value), 0, places)
+    if inputs and len(alike) > 1:
+        yield from _in_proportion(file, inputs[0], named, alike, settings)
+
+
+def _in_proportion(
+    file: ProgramFile,
+    input: syntax.Input,
+    named: list[str],
+    alike: dict[int, list[int]],
+    settings: dict[str, Given],
+) -> Iterator[Variable]:
+    """The sizes of the input that are not alike, all together, where a condition ties them."""
+    sizes = {named[axis]: value for value, axes in alike.items() for axis in axes}
+    if input.where is None or not sizes.keys() <= set(names_in(input.where)):
+        return
+    value = gcd(*sizes.values())
+    factors = tuple(each // value for each in sizes.values())
+    axes = [axis for axis, name in enumerate(named) if name in sizes]
+    places: tuple[Span, ...] = ()
+    if input.default is not None and not any(each in settings for each in sizes):
+        places = tuple(place for axis in axes for place in _places(file, input.default[axis]))
+    by_place = tuple(sizes[named[axis]] // value for axis in axes)
+    if len(places) != len(by_place):  # One of them is no number in this file.
+        places, by_place = (), ()
+    # In steps of the usual grid, but not so that hardly one step is left.
+    unit = _image_grid(value)
+    while unit % 2 == 0 and value < 4 * unit:
+        unit //= 2
+    yield Variable(tuple(sizes), value, unit, 0, places, factors, by_place)
 
 
 def _argument(
@@ -120,6 +173,26 @@ def _grid(value: float) -> tuple[int, int] | None:
     if round(20 * value) == round(20 * value, 6):
         return 5, 2
     return 1, len(digits.partition(".")[2])
+
+
+def working_values(variable: Variable, graph: Graph) -> list[int]:
+    """Values of a parameter that layers may take where they take only some, with gaps between:
+    those by which channels divide that the present one divides, and half and double it."""
+    value = variable.value
+    if not isinstance(value, int) or variable.decimals or len(variable.names) > 1:
+        return []
+    found = {value // 2, 2 * value, 4 * value, *_divisors(value)}
+    if variable.names[0] in graph.arguments:
+        divided = {node.type.channels for node in graph.nodes}
+        for channels in divided:
+            if isinstance(channels, int) and channels % value == 0:
+                found |= _divisors(channels)
+    return sorted(found - {0, value})
+
+
+def _divisors(number: int) -> set[int]:
+    small = {each for each in range(1, min(isqrt(number), _MOST_DIVIDED) + 1) if number % each == 0}
+    return small | {number // each for each in small}
 
 
 def coarser(variable: Variable) -> tuple[Variable, ...]:

@@ -155,3 +155,38 @@ def test_explaining_a_claim_is_no_part_of_the_programs_fuel():
 def test_a_claim_of_nothing():
     """No share of 0 is a tolerance, so that none is offered."""
     assert ways("conv(2, 1x1)", "params == 0K") == []
+
+
+SIDE = """  conv(8, 3x3, 2) -> bn -> relu
+  aux(weight = 0.3) { conv(400, 1x1) -> globalavgpool -> dense(100) }
+  conv(64, 3x3) -> bn -> globalavgpool -> dense(100)"""
+# By hand, with the biases of convolutions: 224 + 16, 4,672 + 128, 6,500.
+_MAIN = 224 + 16 + 4_672 + 128 + 6_500
+_BRANCH = 8 * 400 + 400 + 400 * 100 + 100
+_RUNNING = 16 + 128
+
+
+@pytest.mark.parametrize(
+    ("params", "way"),
+    [
+        (
+            _MAIN + _BRANCH + _RUNNING,
+            "if the side branches are counted, and if batch norm's running statistics are counted",
+        ),
+        (
+            _MAIN - 6_500 + 65 * 1000 + _RUNNING,
+            "with 1,000 classes, and if batch norm's running statistics are counted",
+        ),
+        (
+            _MAIN + _RUNNING + 2 - 8 - 64 - 100,
+            "if all of a PyTorch state_dict is counted, running statistics and step counters too, "
+            "and if biases are left out",
+        ),
+        (
+            _MAIN - 6_500 + 65 * 200 - 8 - 64 - 200,
+            "with 200 classes, and if biases are left out",
+        ),
+    ],
+)
+def test_two_ways_of_counting_together(params: int, way: str):
+    assert way in ways(SIDE, f"params == {params}")

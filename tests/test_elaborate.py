@@ -223,7 +223,8 @@ network net {
     (diagnostic,) = check_network(file, "net", {}).diagnostics
     assert diagnostic.code == "shape-mismatch"
     assert diagnostic.message == (
-        "the heights that `concat` joins agree only when H is even: H = 3 gives 2 against 3"
+        "the heights and widths that `concat` joins agree only when H and W are even: "
+        "H = 3 gives 2 against 3"
     )
 
 

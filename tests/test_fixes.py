@@ -194,6 +194,88 @@ def test_the_channels_that_enter_are_left_out() -> None:
     assert [edit.text for edit in fix.edits] == ["conv", ""]
 
 
+@pytest.mark.parametrize(
+    ("line", "written", "safe"),
+    [
+        ("LayerNorm(width)", "layernorm", False),
+        ("LayerNorm([4, 8, 8])", "layernorm", False),
+        ("LayerNorm(width, 1e-6)", "layernorm(eps = 1e-6)", False),
+        ("LayerNorm(normalized_shape = 4)", "layernorm", True),
+        ("LayerNorm(1e-6)", "layernorm(1e-6)", True),
+        ("GroupNorm(2)", "groupnorm(2)", True),
+        ("GroupNorm(2, 4)", "groupnorm(2)", False),
+        ("BatchNorm2d(1)", "bn", False),
+        ("BatchNorm2d(4, 1e-3, 0.25)", "bn(eps = 1e-3, momentum = 0.75)", False),
+        ("BatchNorm2d(momentum = 0.25)", "bn(momentum = 0.75)", True),
+        ("BatchNorm2d(momentum = 1 / width)", "bn(momentum = 1 - (1 / width))", True),
+        ("BatchNorm(momentum = 0.25)", "bn(momentum = 0.25)", False),  # PyTorch's, or Flax'.
+        ("BatchNormalization(momentum = 0.75)", "bn(momentum = 0.75)", True),
+        ("BatchNormalization(epsilon = 1e-3)", "bn(eps = 1e-3)", True),
+    ],
+)
+def test_normalisations_keep_their_meaning(line: str, written: str, safe: bool) -> None:
+    """PyTorch's begin with channels, and its momentum is the share of the new statistics:
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html."""
+    text = network("let width = 4", "input image[8, 8, 4]", line)
+    (diagnostic,) = of(text)
+    (fix,) = diagnostic.fixes
+    assert (by_hand(text, fix).splitlines()[3].strip(), fix.safe) == (written, safe)
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "safe"),
+    [
+        ("enc_b", "enc_a", False),
+        ("enc_B", "enc_a", False),
+        ("encb", "enca", False),
+        ("encb", "enc", False),
+        ("encs", "enc", True),
+        ("encc", "enc", True),
+        ("enc_paht", "enc_path", True),
+        ("emc_a", "enc_a", True),
+    ],
+)
+def test_a_name_of_a_series_is_not_safely_another(word: str, name: str, safe: bool) -> None:
+    (diagnostic,) = of(network("input image[8, 8, 4]", f"{name}: relu", f"add({word})"))
+    assert any(fix.safe for fix in diagnostic.fixes) == safe
+
+
+_BESIDE = "relu |> relu"
+
+
+@pytest.mark.parametrize(
+    ("lines", "safe"),
+    [
+        (("conv(8, 3 x 3)",), True),
+        (("conv(8, 3x3) → relu",), True),
+        (("repeat 2 ( relu )",), True),
+        (("conv(np.floor(2.5), 1x1)",), True),
+        (("conv(math.sqrt(9), 1x1)",), False),
+        (("a: relu", "residual(a)"), False),
+        (("a: relu", "concat [ a, relu ]"), False),
+        (("a: relu", "a * 2"), False),
+        (("a: relu", "b: relu", "a + b"), True),
+        (("a: relu", "b: relu", "relu", "a + b"), False),
+        (("a: relu", "b: relu", "c: relu", "a + b"), False),
+        (("a: relu", "b: relu", "c: relu", "a + b", "concat(c)"), True),
+        (("conv(8, 3x3 pad = same)", "conv(8, 3x3, $)"), True),
+    ],
+)
+def test_what_is_safe_alone_is_safe_beside_another_mistake_and_nothing_else(
+    lines: tuple[str, ...], safe: bool
+) -> None:
+    for others in ((), (_BESIDE,)):
+        found = of(network("input image[8, 8, 4]", *lines, *others))
+        fixes = [fix for each in found for fix in each.fixes]
+        assert any(fix.safe for fix in fixes) == safe
+
+
+def test_a_sign_is_safe_where_nothing_can_be_tried() -> None:
+    found = of("network 2net {\n  input image[8, 8, 4]\n  relu → conv(8, 3X3)\n  dense 10\n}\n")
+    safe = [fix.message for each in found for fix in each.fixes if fix.safe]
+    assert safe == ["write `->`", "write `3x3`"]
+
+
 def test_errors_that_a_name_hid_do_not_speak_against_it() -> None:
     diagnostics = of(network("input image[8, 8, 4]", "cnov(4, 3x3)", "dense(10)"))
     assert [each.code for each in diagnostics] == ["unknown-layer"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from fractions import Fraction
 from functools import cache
 
 import pytest
@@ -13,6 +16,7 @@ from netdsl.formulas import QUANTITIES, NoFormula, open_network
 from netdsl.network import complete_networks, find, load_file, setting_of, shipped_networks
 from netdsl.sizes import evaluate
 from netdsl.source import Source
+from netdsl.terms import multiplied
 
 SIZES = (1, 2, 7, 31, 33, 97, 224, 299)
 LARGEST = 600
@@ -147,6 +151,66 @@ def test_parts_add_up_to_the_total(target):
         )
         total = sum(evaluate(getattr(layer, quantity), values) for layer in inside)
         assert parts - beside == total
+
+
+def read(text, values):
+    """What a printed formula is worth."""
+    text = re.sub(r"(?<=[^+-]) (?=[^+-])", "*", text.replace(",", "").replace("^", "**"))
+    known = {name: Fraction(value) for name, value in values.items()}
+    return eval(text, {"floor": math.floor, "ceil": math.ceil} | known)
+
+
+def assert_texts_are_right(opened, values):
+    for part in (opened.formulas(), *(part.formulas for part in opened.parts(layers=True))):
+        for formula in part.values():
+            assert read(formula.text(), values) == formula.at(values)
+            products = [multiplied(term.factors)[1] for term in formula.terms]
+            assert len(set(products)) == len(products), formula.text()
+
+
+def test_texts_say_what_their_terms_do(targets):
+    found = first_open(targets)
+    if found is not None:
+        assert_texts_are_right(found[2], sized(found[2], 240))
+
+
+@pytest.mark.parametrize("where", ["H > 7", "H % 8 == 0", "H % 8 == 0 and W % 16 == 0"])
+def test_each_product_is_one_summand(where):
+    layers = "  conv(16, 8x8, 8) -> tokens -> attention(4)"
+    text = f"network net {{\n  input image[H, W, 3] where {where}\n{layers}\n}}\n"
+    file = program(Source("t.net", text))
+    opened = open_network(file, "net", {})
+    macs = opened.formulas()["macs"]
+    assert len(macs.terms) == 2
+    for values in ({"H": 16, "W": 48}, {"H": 64, "W": 32}):
+        assert_texts_are_right(opened, values)
+        graph = elaborate(file, "net", {k: setting_of(k, v) for k, v in values.items()}).graph
+        assert macs.at(values) == cost(graph).total.macs
+    if where == "H > 7":
+        square = "32 (floor(H/8) floor(W/8))^2"
+        assert macs.text() == square + " + 4,096 floor(H/8) floor(W/8)"
+
+
+def test_products_written_in_several_ways_are_merged():
+    for name in ("vit_b_16", "vit_b_32"):
+        found, _ = load_file(find(f"torchvision/{name}").source)
+        opened = open_network(found, name, {}, None)
+        assert_texts_are_right(opened, opened.at_default())
+
+
+def test_channels_are_one_more_open_size():
+    text = "network net {\n  input image[H, W, C] default [40, 48, 4]\n  conv(4, 3x3)\n}\n"
+    file = program(Source("t.net", text))
+    opened = open_network(file, "net", {})
+    assert opened.defaults == {"H": 40, "W": 48, "C": 4}
+    assert opened.formulas()["macs"].text() == "36 C (H - 2) (W - 2)"
+    for values in ({"H": 40, "W": 48, "C": 4}, {"H": 9, "W": 8, "C": 7}):
+        graph = elaborate(file, "net", {k: setting_of(k, v) for k, v in values.items()}).graph
+        for quantity, formula in opened.formulas().items():
+            assert formula.at(values) == getattr(cost(graph).total, quantity)
+    assert open_network(file, "net", {}, ("H",)).defaults == {"H": 40}
+    file = program(Source("t.net", "let C = 4\n" + text))
+    assert open_network(file, "net", {}).defaults == {"H": 40, "W": 48}
 
 
 def opened_shipped(target):

@@ -81,6 +81,9 @@ def values(kind, parameter):
             return st.lists(st.integers(0, 5), min_size=1, max_size=4)
         case Integer():
             return st.integers(kind.minimum, 4)
+        case Number(minimum=low, below=float() | int() as end):
+            low = 0.0 if low is None else low
+            return st.integers(0, 7).map(lambda part: low + part / 8 * (end - low))
         case Number(minimum=low, maximum=high):
             return st.floats(
                 0.0 if low is None else low, 2.0 if high is None else high, width=32

@@ -15,7 +15,8 @@ from netdsl.answers import answer_text
 from netdsl.formulas import NoFormula, open_network
 from netdsl.main import run
 from netdsl.network import load_file, load_network, setting_of
-from netdsl.search import Bound, Refused, Search
+from netdsl.search import Bound, Line, Refused, Search
+from netdsl.size_sets import SizeSet
 from netdsl.solve import (
     MEASURES,
     NoAnswer,
@@ -176,6 +177,173 @@ def test_a_condition_that_is_no_multiple_is_kept():
     found = answer("at_least_ten", "macs >= 1000", "H", W=32)
     assert found.best.values == {"H": 10}
     assert isinstance(found.beyond.outcome, Refused) and found.by_formula
+
+
+CHANNELS = "network net {\n  input image[H, W, C] default [40, 48, 4]\n  conv(4, 3x3)\n}\n"
+LAYERS = "conv(8, 3x3, 2, pad = 1) -> conv(8, 3x3, pad = 1) -> globalavgpool -> dense(10)"
+
+
+def sized(default, where, layers=LAYERS):
+    file, diagnostics = load_file(
+        Source(
+            "t.net",
+            f"network net {{\n  input image[H, W, 3] default [{default}, 3] where {where}\n"
+            f"  {layers}\n}}\n",
+        )
+    )
+    assert file is not None, diagnostics
+    return file
+
+
+def costs(file, sizes, measure="macs"):
+    """What a network costs at each of some sizes, by costing it; without those it refuses."""
+    found = {}
+    for key, values in sizes.items():
+        settings = {name: setting_of(name, value) for name, value in values.items()}
+        network, _ = load_network(file, "net", settings)
+        if network is not None:
+            found[key] = MEASURES[measure](network.report)
+    return found
+
+
+@pytest.mark.parametrize("measure", ["macs", "peak_inference_bytes"])
+@pytest.mark.parametrize(
+    ("default", "where", "layers"),
+    [
+        ("65, 65", "H % 2 == 1", LAYERS),
+        ("63, 63", "H % 5 == 3", LAYERS),
+        ("64, 64", "H in [32, 64, 96, 128] and W >= 32", LAYERS),
+        ("64, 64", "H % 8 in [0, 7] and W >= 32", LAYERS),
+        ("48, 48", "H % 6 == 0 and W % 4 == 0", LAYERS),
+        ("64, 64", "H >= 1", LAYERS + "\n  assert H % 16 == 0"),
+        ("64, 64", "H % 3 != 0 and H > 20", LAYERS + "\n  assert W % 2 == 0"),
+        ("33, 33", "H % 32 == 1 or H == 80", LAYERS),
+    ],
+)
+def test_sizes_that_are_no_multiples_against_each_of_them(default, where, layers, measure):
+    file = sized(default, where, layers)
+    known = costs(file, {n: {"H": n, "W": n} for n in range(1, 140)}, measure)
+    line = sorted(known)
+    for at in range(len(line) - 1):
+        low, high = line[at], line[at + 1]
+        if at % max(len(line) // 4, 1) or known[low] == known[high]:
+            continue
+        for operator, best, beyond in (("<=", low, high), ("<", low, high), (">", high, low)):
+            limit = known[low] + (operator == "<")
+            bound = read_bound(f"{measure} {operator} {limit}", file)
+            found = solve(file, "net", {}, bound, ("H",))
+            assert found.best == ({"H": best, "W": best}, known[best])
+            assert found.beyond == ({"H": beyond, "W": beyond}, known[beyond])
+            assert "W is kept equal to H" in found.notes[0]
+    assert found.by_formula == (measure == "macs")
+
+
+def test_the_ends_of_a_list_of_sizes():
+    file = sized("64, 64", "H in [32, 64, 96]")
+    for bound, best, beyond in (("macs <= 1G", 96, 97), ("macs >= 1", 32, 31)):
+        found = solve(file, "net", {}, read_bound(bound, file), ("H",))
+        assert found.best.values == {"H": best, "W": best}
+        assert found.beyond.values == {"H": beyond, "W": beyond}
+        assert isinstance(found.beyond.outcome, Refused)
+        assert "only sizes with `H in [32, 64, 96]` were tried" in found.notes
+        assert not any("--step" in note for note in found.notes)
+
+
+def test_a_long_condition_is_not_shown():
+    file = sized("65, 64", "H % 1000 != 3 and H % 7 != 1")
+    found = solve(file, "net", {}, read_bound("macs <= 1M", file), ("H",))
+    assert "only sizes that the program allows were tried" in found.notes
+
+
+@pytest.mark.parametrize(("step", "sizes"), [(4, range(1, 200, 4)), (3, range(3, 200, 6))])
+def test_a_step_meets_the_sizes_that_are_allowed(step, sizes):
+    """Odd sizes are no multiples of 4, so these are counted from the size by default."""
+    file = sized("65, 64", "H % 2 == 1")
+    known = costs(file, {n: {"H": n} for n in sizes})
+    bound = read_bound("macs <= 1M", file)
+    found = solve(file, "net", {}, bound, ("H",), step=read_step(str(step)))
+    best = max(n for n, macs in known.items() if macs <= 1_000_000)
+    assert found.best == ({"H": best}, known[best])
+    assert found.beyond.values == {"H": min(n for n in known if n > best)}
+
+
+def test_sides_that_can_not_be_equal_are_near():
+    odd = "conv(8, 1x1)\n  assert H % 4 == 0\n  assert W % 2 == 1"
+    file = sized("60, 60", "H >= 1", odd)
+    found = solve(file, "net", {}, read_bound("macs <= 100K", file), ("H",))
+    assert found.best.values == {"H": 64, "W": 63}  # 24 · 64 · 63 = 96,768
+    assert found.beyond.values == {"H": 68, "W": 67}
+    assert "W is kept as near as it can be to H" in found.notes[0]
+    file = sized("64, 65", "H % 6 == 0 and W % 4 == 1", "conv(8, 1x1)")
+    found = solve(file, "net", {"H": setting_of("H", 60)}, read_bound("macs <= 99K", file), ("W",))
+    assert found.best.values == {"W": 65}  # 24 · 60 · 65 = 93,600
+    both = solve(file, "net", {}, read_bound("macs <= 100K", file), ("H", "W")).best.values
+    assert both == {"H": 60, "W": 57}  # 57 is the last up to 60 · 65 / 64
+
+
+def test_a_present_size_that_is_not_allowed_is_told():
+    file = sized("60, 60", "H >= 1", "conv(8, 1x1)\n  assert H % 16 == 0")
+    found = solve(file, "net", {}, read_bound("macs <= 100K", file), ("H",))
+    assert found.best.values == {"H": 64, "W": 64}
+    assert any("refuses H = 60, W = 60, so the search began at H = 64" in x for x in found.notes)
+
+
+@pytest.mark.parametrize("layers", ["conv(4, 3x3)", "conv(1, 1x1)"])
+@pytest.mark.parametrize("limit", [60_000, 200_000, 500_000])
+@pytest.mark.parametrize("condition", ["H == W", "in.height == 64 or in.height == 77"])
+def test_one_size_where_the_program_takes_another_way(layers, limit, condition):
+    """It is the present one, and costs more or less than its neighbours."""
+    file = sized("64, 64", "H >= 1", f"if {condition} {{ {layers} }} else {{ conv(4, 1x1) }}")
+    given = {"W": setting_of("W", 64)}
+    found = solve(file, "net", given, read_bound(f"macs <= {limit}", file), ("H",))
+    known = costs(file, {n: {"H": n, "W": 64} for n in range(1, 700)})
+    best, beyond = found.best.values["H"], found.beyond.values["H"]
+    assert beyond == best + 1 and known[best] <= limit < known[beyond]
+    regular = [n for n, macs in known.items() if macs <= limit and n not in (64, 77)]
+    assert best in (regular[-1], 64, 77)
+
+
+def test_channels_are_one_more_size():
+    file, _ = load_file(Source("t.net", CHANNELS))
+    for name, others in (("H", {"W": 48}), ("C", {})):
+        known = costs(file, {n: {name: n, **others} for n in range(1, 90)})
+        best = max(n for n, macs in known.items() if macs <= 500_000)
+        found = solve(file, "net", {}, read_bound("macs <= 500K", file), (name,))
+        assert found.best == ({name: best}, known[best]) and found.by_formula
+    text = CHANNELS.replace("40, 48, 4", "4, 8, 4")
+    file, _ = load_file(Source("t.net", text))
+    found = solve(file, "net", {}, read_bound("macs <= 500K", file), ("H",))
+    assert set(found.best.values) == {"H"}  # Channels are no side that would be kept equal.
+
+
+@given(
+    st.integers(1, 40),
+    st.integers(1, 12),
+    st.sets(st.integers(0, 11)),
+    st.sets(st.integers(1, 39)),
+    st.integers(1, 5),
+)
+def test_a_line_has_the_numbers_of_its_set(start, period, remainders, below, stride):
+    numbers = SizeSet(
+        start,
+        period,
+        frozenset(each % period for each in remainders),
+        frozenset(each for each in below if each < start),
+    )
+    held = [number for number in range(1, 100) if number in numbers]
+    if not held:
+        return
+    line = Line(numbers, stride)
+    assert [line.number(index) for index in range(len(held))] == held
+    for index in range(-9, len(held) + 9):
+        assert line.last_until(line.number(index)) == index
+        assert line.number(index) < line.number(index + 1)
+    for number in range(1, 80):
+        index = line.last_until(number)
+        assert line.number(index) <= number < line.number(index + 1)
+        nearest = line.number(line.nearest(number))
+        assert nearest in numbers
+        assert abs(nearest - number) == min(abs(each - number) for each in held)
 
 
 def test_an_assertion_that_formulas_know_nothing_of_is_kept():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from netdsl import size_report
+from netdsl.besides import besides
 from netdsl.budgets import Work
 from netdsl.check import (
     check_file,
@@ -155,7 +156,8 @@ def _check(
     """
     file, diagnostics = load_file(source)
     if file is None:
-        return _Checked(diagnostics)
+        found = (*diagnostics, *besides(source, diagnostics))
+        return _Checked(tuple(sorted(found, key=lambda each: each.span.start)))
     given, found = read_settings(settings, file)
     if found:
         return _Checked(diagnostics + found)

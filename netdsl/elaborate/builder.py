@@ -9,7 +9,7 @@ from typing import NamedTuple
 from netdsl import syntax
 from netdsl.bind import Given
 from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault, too_many_errors
-from netdsl.elaborate.lineage import mismatch_notes, size_note
+from netdsl.elaborate.lineage import mismatch_notes, rounded_away, size_note
 from netdsl.evaluate import is_template, path_parts
 from netdsl.fuel import STATEMENT
 from netdsl.graph import Item, Node, Origin, Output, Region, RegionKind
@@ -304,6 +304,9 @@ class Builder:
         if diagnostic.code == "shape-mismatch":
             channels = op.name != "concat"
             notes = mismatch_notes(self.nodes, inputs, source, channels=channels)
+            rounded = rounded_away(self.nodes, inputs, source)
+            if rounded:
+                diagnostic = diagnostic._replace(help=rounded)
         elif diagnostic.code == "window-too-large":
             notes = tuple(filter(None, (size_note(self.nodes, inputs[0], source),)))
             image = next(node for node in self.nodes if node.op is None)

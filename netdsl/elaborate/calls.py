@@ -8,7 +8,9 @@ from netdsl.diagnostics import Diagnostic, Fault, Frame, Label, LimitFault
 from netdsl.elaborate.builder import Builder, Holders, OpenRegion, Place
 from netdsl.elaborate.mistakes import (
     find_callee,
+    is_foreign,
     labelled_elsewhere,
+    of_passes,
     of_residual,
     refuse_operand,
     show_argument,
@@ -72,7 +74,13 @@ class Calls(Builder):
         if first is not None:
             # It may be told better where no argument is left out.
             faults[0] = first
+        in_order = [each for each in given if each.name is None]
+        # Behind a value or layer given as in other tools, each stands one place too late.
+        foreign = next((at for at, each in enumerate(in_order) if is_foreign(each.value)), None)
+        shifted = () if foreign is None else [each.span for each in in_order[foreign + 1 :]]
         for fault in faults:
+            if fault.diagnostic.span in shifted:
+                continue
             diagnostic = with_way_out(fault.diagnostic, call, given)
             if diagnostic is not None:
                 self.report(Fault(diagnostic), place.trail)
@@ -242,8 +250,14 @@ class Calls(Builder):
                 )
             current = self.current(place, call.span)
             with OpenRegion(self, "merge", place, call.name, call.span, current):
-                self.branches(call.branches, current, place, operands)
-                place.current = self.merged(call, op.bound(values), operands, spans, place)
+                passes: list[str] = []
+                self.branches(call.branches, current, place, operands, passes)
+                try:
+                    place.current = self.merged(call, op.bound(values), operands, spans, place)
+                except LimitFault:
+                    raise
+                except Fault as fault:
+                    raise Fault(of_passes(fault.diagnostic, operands, passes)) from None
             return
         current = self.current(place, call.span)
         operands = [Tensor(current.node, current.type, current.span)]
@@ -287,7 +301,11 @@ class Calls(Builder):
         current: Tensor,
         place: Place,
         outputs: list[Tensor],
+        passes: list[str],
+        with_values: tuple[str, ...] = (),
     ) -> None:
+        """Elaborate branches, loops of them pass by pass. What each gives goes into `outputs`, and
+        the values of the loops' variables as ", with r = 6" into `passes`."""
         for branch in branches:
             self.step(branch.span)
             if isinstance(branch, syntax.BranchLoop):
@@ -302,15 +320,21 @@ class Calls(Builder):
                     inner = place.inner(Scope(place.scope, "pass"))
                     inner.indices = (*place.indices, str(number))
                     bound = match_pattern(branch.pattern, each, branch.values.span)
+                    held = [f"{key} = {show_argument(value)}" for key, value in bound.items()]
+                    text = ", ".join([f"pass {number + 1} of {len(given)} of `for`", *held])
+                    inner.trail = (Frame(branch.span, text), *place.trail)
                     for name, value in bound.items():
                         inner.scope.bind(name, value, branch.span)
-                    self.branches(branch.branches, current, inner, outputs)
+                    self.branches(
+                        branch.branches, current, inner, outputs, passes, (*with_values, *held)
+                    )
                 continue
             inner = place.inner(place.branch(current))
             with OpenRegion(self, "branch", inner, "", branch.span, current):
                 self.body(branch.body, inner)
             output = self.current(inner, branch.span)
             outputs.append(Tensor(output.node, output.type, branch.span))
+            passes.append(f" with {', '.join(with_values)}" if with_values else "")
 
     def residual(self, step: syntax.Residual, place: Place) -> None:
         start = self.current(place, step.span)

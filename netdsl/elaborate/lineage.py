@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from netdsl.derivation import AXES, shown
 from netdsl.graph import Node
@@ -49,6 +50,67 @@ def mismatch_notes(
 def size_note(nodes: Sequence[Node], operand: int, source: Source) -> str:
     """How an image came by its height since the input; "" where it is the input's."""
     return _told(nodes, _way(nodes, operand, 0), 0, "height", source)
+
+
+def rounded_away(nodes: Sequence[Node], operands: Sequence[int], source: Source) -> str:
+    """The way out where one of the values was made smaller with a rest, and enlarged since.
+
+    "" where that is not what makes them differ.
+    """
+    for axis, name in enumerate(("height", "width")):
+        for one in operands:
+            for other in operands:
+                if not nodes[one].type.is_image or not nodes[other].type.is_image:
+                    continue
+                if nodes[one].type.shape[axis] != nodes[other].type.shape[axis]:
+                    found = _rounded(nodes, _way(nodes, one, axis), other, axis, name, source)
+                    if found:
+                        return found
+    return ""
+
+
+def _rounded(
+    nodes: Sequence[Node], way: Sequence[int], other: int, axis: int, name: str, source: Source
+) -> str:
+    """What is said of the layer of a way that steps over a rest of the size that `other` has."""
+    wanted = nodes[other].type.shape[axis]
+    given = nodes[way[0]].type.shape[axis]
+    if not isinstance(wanted, int) or not isinstance(given, int):
+        return ""
+    steps, factor = 0, 1
+    for position, (before, number) in enumerate(pairwise(way), 1):
+        size, node = nodes[before].type.shape[axis], nodes[number]
+        field = None if node.op is None else node.op.field()
+        if field is None or not isinstance(size, int):
+            return ""
+        step = field.stride[axis]
+        if step == 1 or len(nodes[before].type.shape) != len(node.type.shape):
+            continue
+        if size % step == 0:
+            steps, factor = steps + 1, factor * step
+            continue
+        fields = (
+            each.op.field()
+            for each in (nodes[one] for one in way[position:])
+            if each.op is not None
+        )
+        if size != wanted or not any(each and each.zoom[axis] > 1 for each in fields):
+            return ""
+        span = node.origin.span
+        line = f"line {span.line}" if span.source is source else f"{span.source.name}:{span.line}"
+        odd = f"the odd {size}" if step == 2 else f"{size} (no multiple of {step})"
+        rounds = f"`{_short(span.text)}` in {line} rounds {odd}"
+        if size * factor != given:
+            return f"{rounds}, which no layer behind it gives back: {_OUT}"
+        times = {1: "once", 2: "twice"}.get(steps, f"{steps} times")
+        comes = f"halved {times}" if factor == 2**steps else f"divided by {factor}"
+        whence = f"the input's {given} {comes}" if steps else f"the input's {name}"
+        even = "an even size" if factor * step == 2 else f"a multiple of {factor * step}"
+        return f"{rounds}, {whence}: begin with {even}; or {_OUT}"
+    return ""
+
+
+_OUT = "`pad` or `crop` what differs"
 
 
 def _way(nodes: Sequence[Node], end: int, axis: int) -> list[int]:

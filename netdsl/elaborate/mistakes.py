@@ -59,6 +59,13 @@ def of_residual(
         "project the shortcut where the shape changes: "
         "`} shortcut if in.shape != out.shape { conv(…, 1x1, stride) }`"
     )
+    if body.type is not None and shortcut.type is not None and not body.type.is_image:
+        help = (
+            "project the shortcut where the shape changes: "
+            "`} shortcut if in.shape != out.shape { dense(out.channels) }`"
+        )
+        if body.type.shape[:-1] != shortcut.type.shape[:-1]:
+            help = "the body must keep the number of tokens"
     condition = step.shortcut_condition
     if projects:
         message = f"the residual's body gives {body.type}, its shortcut {shortcut.type}"
@@ -70,6 +77,38 @@ def of_residual(
     if lost_its_edge(body.type, shortcut.type):
         help = "`pad = same` keeps the size"
     return diagnostic._replace(message=message, labels=labels, help=help)
+
+
+def of_passes(diagnostic: Diagnostic, operands: list[Tensor], passes: list[str]) -> Diagnostic:
+    """That branches differ, saying of those that a loop made which pass gives what."""
+    count = len(operands)
+    shown, rest = diagnostic.labels[:count], diagnostic.labels[count:]
+    if not any(passes) or [each.span for each in shown] != [each.span for each in operands]:
+        return diagnostic
+    told: dict[Span, dict[str, list[str]]] = {}
+    for label, text in zip(shown, passes, strict=True):
+        type = label.text.removeprefix(_THIS)
+        told.setdefault(label.span, {}).setdefault(type, []).append(text)
+    labels = []
+    for span, types in told.items():
+        texts = [f"{type}{_in_passes(texts)}" for type, texts in types.items()]
+        if len(texts) > _PASSES:
+            texts[_PASSES - 1 :] = [f"{len(texts) - _PASSES + 1} other shapes"]
+        *before, last = texts
+        labels.append(Label(span, _THIS + (f"{', '.join(before)} and {last}" if before else last)))
+    return diagnostic._replace(labels=(*labels, *rest))
+
+
+def _in_passes(texts: list[str]) -> str:
+    """What the loops' variables are where a branch gives one shape: " with r = 1 or r = 6"."""
+    if len(texts) > _PASSES:
+        return f"{texts[0]} and in {len(texts) - 1} other passes"
+    return texts[0] + "".join(f" or{each.removeprefix(' with')}" for each in texts[1:])
+
+
+_THIS = "this is "
+_PASSES = 4
+"""How many passes that make the same are named, and how many shapes that they make."""
 
 
 def refuse_operand(given: Given, op: type[Op]) -> None:
@@ -85,6 +124,11 @@ def refuse_operand(given: Given, op: type[Op]) -> None:
         joined = "their channels" if op.name == "concat" else "each value with its like"
         message = f"`{op.name}` has no argument `{given.name}`"
         fail("unknown-argument", message, given.span, help=f"it joins {joined}, always")
+
+
+def is_foreign(value: object) -> bool:
+    """Whether an argument is a value of the network or a layer, as other tools take them."""
+    return isinstance(value, Tensor) or (isinstance(value, type) and issubclass(value, Op))
 
 
 def with_way_out(

@@ -10,6 +10,8 @@ from netdsl.ops.windows import require_image
 from netdsl.parameters import param
 from netdsl.tensor import Cost, Derived, TensorType, Weight
 
+_EPS = "small number added to the variance; how many channels there are is known, and not given"
+
 
 class _Normalisation(Op):
     """What they share: the shape stays, and each channel may get a learned scale and shift."""
@@ -62,7 +64,7 @@ class BatchNorm(_Normalisation):
         Number(0, 1),
         0.9,
     )
-    eps: float = param("added to the variance", Number(0), 1e-5)
+    eps: float = param(_EPS, Number(0, below=1), 1e-5)
     scale: bool = param("whether each channel has a learned scale", Boolean(), True)
     bias: bool = param("whether each channel has a learned shift", Boolean(), True)
     init: str = param(
@@ -132,7 +134,7 @@ class LayerNorm(_Normalisation):
     """
 
     name = "layernorm"
-    eps: float = param("added to the variance", Number(0), 1e-6)
+    eps: float = param(_EPS, Number(0, below=1), 1e-6)
     scale: bool = param("whether each channel has a learned scale", Boolean(), True)
     bias: bool = param("whether each channel has a learned shift", Boolean(), True)
 
@@ -159,7 +161,7 @@ class GroupNorm(_Normalisation):
 
     name = "groupnorm"
     groups: int = param("groups G of channels", Integer(1), 32)
-    eps: float = param("added to the variance", Number(0), 1e-5)
+    eps: float = param(_EPS, Number(0, below=1), 1e-5)
     scale: bool = param("whether each channel has a learned scale", Boolean(), True)
     bias: bool = param("whether each channel has a learned shift", Boolean(), True)
 

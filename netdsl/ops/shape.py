@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from netdsl.code import Emission, Fragment, Input, Method, Slice, Take, Usual, call
 from netdsl.derivation import (
     AXES,
@@ -20,7 +18,7 @@ from netdsl.kinds import Choice, Integer, Integers, Padding, PaddingKind, Window
 from netdsl.ops.base import Op, OpError, Requirement, equal_parts, whole
 from netdsl.ops.windows import require_image, require_multiple, tiling
 from netdsl.parameters import param
-from netdsl.sizes import Size, ceil_divide
+from netdsl.sizes import Expression, Size, UndecidedSize, ceil_divide
 from netdsl.tensor import Cost, Field, TensorType, Weight, Window
 
 
@@ -81,7 +79,7 @@ class Reshape(_Moving):
     """
 
     name = "reshape"
-    shape: tuple[int, ...] = param("sizes after the batch axis", Integers(-1))
+    shape: tuple[Size, ...] = param("sizes after the batch axis", Integers(-1, symbolic=True))
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -91,10 +89,17 @@ class Reshape(_Moving):
                 f"{list(self.shape)} is not a shape of 1 to 3 sizes with at most one -1",
                 argument="shape",
             )
-        known = prod(size for size in self.shape if size != -1)
-        elements = x.elements
-        rest: Size = elements // known if -1 in self.shape else 1
+        elements, known = x.elements, self._known()
+        rest: Size = _share(elements, known) if -1 in self.shape else 1
         missing = elements - rest * known
+        if -1 in self.shape and not isinstance(known, int) and missing != 0:
+            raise OpError(
+                "reshape-sizes",
+                f"it is not clear that {x}, of {elements} values, leaves whole numbers for the -1 "
+                f"of {list(self.shape)}",
+                argument="shape",
+                help="write a size in place of -1",
+            )
         if isinstance(missing, int) and missing:
             raise OpError(
                 "reshape-sizes",
@@ -105,10 +110,24 @@ class Reshape(_Moving):
 
     def requirements(self, *inputs: TensorType) -> tuple[Requirement, ...]:
         elements, shaped = inputs[0].elements, self.infer(*inputs).elements
+        code, asked = "reshape-sizes", list(self.shape)
+        positive = tuple(
+            Requirement(code, f"{size} in {asked} is a size", "at least", size, 1, "shape")
+            for size in dict.fromkeys(self.shape)
+            if not isinstance(size, int) and not _is_positive(size)
+        )
         if elements == shaped:
-            return ()
-        subject = f"`reshape` makes {list(self.shape)} of all values"
-        return (Requirement("reshape-sizes", subject, "equal", elements, shaped, "shape"),)
+            return positive
+        subject = f"`reshape` makes {asked} of all values"
+        return (*positive, Requirement(code, subject, "equal", elements, shaped, "shape"))
+
+    def _known(self) -> Size:
+        """The product of all sizes that are given."""
+        known: Size = 1
+        for size in self.shape:
+            if size != -1:
+                known = known * size
+        return known
 
     def derivation(self, output: TensorType, *inputs: TensorType) -> tuple[Step, ...]:
         values = values_count(inputs[0].shape)
@@ -131,6 +150,24 @@ class Reshape(_Moving):
 
     def field(self) -> Field | None:
         return None
+
+
+def _share(elements: Size, known: Size) -> Size:
+    """elements / known, rounded down; a number too where a sum of open sizes goes into another."""
+    if isinstance(elements, Expression) and isinstance(known, Expression):
+        (monomial, coefficient), *_ = known.terms
+        times = dict(elements.terms).get(monomial, 0) // coefficient
+        if times and known * times == elements:
+            return times
+    return elements // known
+
+
+def _is_positive(size: Size) -> bool:
+    """Whether it is plain that a size is above 0."""
+    try:
+        return size > 0
+    except UndecidedSize:
+        return False
 
 
 class Upsample(_Moving):
