@@ -71,11 +71,14 @@ def truth(expression: syntax.Expression, scope: Scope) -> bool:
     """The value of a condition, which must be true or false."""
     value = evaluate(expression, scope)
     if not isinstance(value, bool):
+        remainder = isinstance(expression, syntax.Binary) and expression.operator == "%"
         fail(
             "condition-not-boolean",
             f"a condition must be true or false, not {describe(value)}",
             expression.span,
-            help="compare it, for instance with `!= 0`",
+            help="compare it: `== 0` where nothing is left, `!= 0` where something is"
+            if remainder
+            else "compare it, for instance with `!= 0`",
         )
     return value
 
