@@ -102,9 +102,11 @@ def what_remains(source: Source) -> Remains | None:
         for each in mistakes:
             if each.span.start < done:
                 continue  # It is left out already.
-            start, end = _statement(text, each.span.start)
-            if each.code == "unclosed-bracket" and each.span.text != "{":
-                end = min(end, (text + "\n").index("\n", each.span.start))
+            # Of a body that isn't closed, the brace in it that the one that is there may belong to.
+            inner = next((at for at in each.labels if at.text.startswith("perhaps")), each).span
+            start, end = _statement(text, inner.start)
+            if each.code == "unclosed-bracket" and (each.span.text != "{" or inner != each.span):
+                end = min(end, (text + "\n").index("\n", inner.start))
             if not text[start:end].strip():
                 # An empty body is the mistake: leave out what it is the body of.
                 start, end = _statement(text, start - 1) if start else (0, 0)

@@ -65,6 +65,14 @@ def test_other_mistakes_are_told_beside_those_of_syntax():
     ]
 
 
+def test_one_brace_that_is_not_closed_hides_little():
+    text = (
+        "network n {\n  input image[8, 8, 3]\n  e: conv(8, 3x3) -> rellu\n"
+        "  concat { | from e | maxpool(3x3)\n  dense(10)\n}\n"
+    )
+    assert found(text) == [("unknown-layer", "rellu")]
+
+
 def test_places_are_those_of_the_program_itself():
     source = Source("t.net", MIXED)
     for each in told(source):
