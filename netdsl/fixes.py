@@ -48,6 +48,31 @@ _WITH_TREE = frozenset(
 )
 
 
+class _Trials:
+    """A check that looks at each text once, and knows it by one Source."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+        self.sources: dict[str, Source] = {}
+        self.known: dict[str, tuple[Diagnostic, ...]] = {}
+
+    @classmethod
+    def of_check(cls, check: Check, source: Source) -> _Trials:
+        """Those of a check that a text of this Source is changed for."""
+        trials = check if isinstance(check, _Trials) else cls(check)
+        trials.of(source)
+        return trials
+
+    def __call__(self, source: Source) -> tuple[Diagnostic, ...]:
+        if source.text not in self.known:
+            self.known[source.text] = self.check(self.of(source))
+        return self.known[source.text]
+
+    def of(self, source: Source) -> Source:
+        """The Source that its text is known by."""
+        return self.sources.setdefault(source.text, source)
+
+
 class OverlappingEdits(ValueError):
     """Two edits change the same stretch of text."""
 
@@ -99,6 +124,8 @@ def propose(
     """
     if not diagnostics:
         return Proposal(())
+    trials = _Trials.of_check(check, source)
+    quick = quick and _Trials.of_check(quick, source)
     end_s = time.process_time() + cpu_s
     codes = {each.code for each in diagnostics}
     tree = parse(source)[0] if codes & _WITH_TREE else None
@@ -135,13 +162,13 @@ def propose(
                     in_part = diagnostic in part
                     if in_part and not _settles(source, part, [diagnostic], fix.edits, quick):
                         continue
-                if _settles(source, diagnostics, [diagnostic], fix.edits, check):
+                if _settles(source, diagnostics, [diagnostic], fix.edits, trials):
                     fixes.append(fix)
                     break
         attempts += each
         found[key] = tuple(fixes)
     if any(fix.safe for fixes in found.values() for fix in fixes) and parse(source)[1]:
-        found = _with_doubts(source, diagnostics, found, check)
+        found = _with_doubts(source, diagnostics, found, trials)
     return Proposal(
         tuple(
             diagnostic._replace(fixes=found.get((diagnostic.code, diagnostic.span), ()))
@@ -164,9 +191,17 @@ def repair(
     A fix that would clash with another, or would make an error together with others, waits for the
     next round. `advised` is a check that finds changes to try besides.
     """
-    find = check if advised is None else advised
+    trials = _Trials.of_check(check, source)
+    quick = quick and _Trials.of_check(quick, source)
+
+    def find(changed: Source) -> tuple[Diagnostic, ...]:
+        found = trials(changed)
+        if advised is not None and any(each.code == "assertion-failed" for each in found):
+            return advised(changed)
+        return found
+
     applied: list[tuple[Diagnostic, Fix]] = []
-    diagnostics = propose(source, find(source), check, quick).diagnostics
+    diagnostics = propose(source, find(source), trials, quick).diagnostics
     for _ in range(ROUNDS):
         wanted: dict[Edits, tuple[Diagnostic, Fix]] = {}
         for diagnostic in diagnostics:
@@ -175,10 +210,11 @@ def repair(
                 wanted.setdefault(fix.edits, (diagnostic, fix))
         if not wanted:
             break
-        chosen = _together(source, diagnostics, list(wanted.values()), check)
-        source = apply_edits(source, [edit for _, fix in chosen for edit in fix.edits])
+        chosen = _together(source, diagnostics, list(wanted.values()), trials)
+        edits = [edit for _, fix in chosen for edit in fix.edits]
+        source = trials.of(apply_edits(source, edits))
         applied += chosen
-        diagnostics = propose(source, find(source), check, quick).diagnostics
+        diagnostics = propose(source, find(source), trials, quick).diagnostics
     return Repair(source, tuple(applied), diagnostics)
 
 
@@ -190,7 +226,7 @@ def _together(
     source: Source,
     before: tuple[Diagnostic, ...],
     wanted: list[tuple[Diagnostic, Fix]],
-    check: Check,
+    check: _Trials,
 ) -> list[tuple[Diagnostic, Fix]]:
     """Those of the fixes that can be applied at once, the first among them."""
 
@@ -212,7 +248,7 @@ def _settles(
     before: tuple[Diagnostic, ...],
     targets: list[Diagnostic],
     edits: Edits,
-    check: Check,
+    check: _Trials,
 ) -> bool:
     """Whether the edits make the targets go away, and no new error.
 
@@ -222,7 +258,7 @@ def _settles(
     against it, but for those that sizes have no part in.
     """
     try:
-        changed = apply_edits(source, edits)
+        changed = check.of(apply_edits(source, edits))
         after = check(changed)
     except (OverlappingEdits, Failure):
         return False
@@ -246,7 +282,7 @@ _FLOWING = (syntax.Flow, syntax.Input)
 
 
 def _with_doubts(
-    source: Source, before: tuple[Diagnostic, ...], found: _Found, check: Check
+    source: Source, before: tuple[Diagnostic, ...], found: _Found, check: _Trials
 ) -> _Found:
     """The fixes of a text with mistakes of syntax, of which nothing but the syntax was checked.
 
@@ -263,10 +299,10 @@ def _with_doubts(
                 continue
             chosen.append(fix)
     edits = tuple(edit for fix in chosen for edit in fix.edits)
-    changed = apply_edits(source, edits)
+    changed = check.of(apply_edits(source, edits))
     where = dict(zip(_in_order(edits), _edited(edits, changed, bodies=True), strict=True))
     remains = what_remains(changed)
-    mended = None if remains is None else remains.source
+    mended = None if remains is None else check.of(remains.source)
     tree = None if mended is None else parse(mended)[0]
     new: list[Diagnostic] = []
     if mended is not None and tree is not None:

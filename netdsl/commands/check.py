@@ -255,12 +255,12 @@ def _repair(
     source = program.source
     if not diff:
         findings.require_own_file(program)
-    whole, quick = _checks(program._replace(network=None), checked, settings)
+    _, quick = _checks(program._replace(network=None), checked, settings)
+    seen: dict[str, _Checked] = {}
 
     def check(changed: Source, work: Work | None = None) -> tuple[Diagnostic, ...]:
-        found = (
-            whole(changed) if work is None else _check(changed, None, settings, work).diagnostics
-        )
+        seen[changed.text] = _check(changed, None, settings, work)
+        found = seen[changed.text].diagnostics
         if program.network is not None:
             # It may need the settings to be a network at all.
             found += _check(changed, program.network, settings, work).diagnostics
@@ -273,7 +273,9 @@ def _repair(
     if diff:
         return _Checked(), ()
     fixes = {(each.code, each.span): each.fixes for each in repaired.diagnostics}
-    left = _check(repaired.source, program.network, settings, Work())
+    left = seen.get(repaired.source.text) if program.network is None else None
+    if left is None:
+        left = _check(repaired.source, program.network, settings, Work())
     diagnostics = tuple(
         each._replace(fixes=fixes.get((each.code, each.span), ())) for each in left.diagnostics
     )
