@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from netdsl.fuel import Fuel, OpenComparison
 from netdsl.kinds import show_value
@@ -139,7 +139,10 @@ def compare(operator: str, left: object, right: object, span: Span, fuel: Fuel) 
     if operator in ("in", "not in"):
         if not isinstance(right, (list, tuple, range)):
             fail("operand-type", f"`in` looks into a list, not {describe(right)}", span)
-        found = any(_equal(left, item, span, fuel) for item in right)
+        items: Iterable[object] = right
+        if type(left) is int:  # Most numbers are told apart at once.
+            items = [item for item in right if type(item) is not int or item == left]
+        found = any(_equal(left, item, span, fuel) for item in items)
         return found == (operator == "in")
     if not _is_number(left) or not _is_number(right):
         fail(

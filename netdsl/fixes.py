@@ -19,6 +19,7 @@ from netdsl import fixes_of_names, fixes_of_shapes, syntax
 from netdsl.besides import what_remains
 from netdsl.diagnostics import Diagnostic, Edit, Fix
 from netdsl.exits import Failure
+from netdsl.limits import NAMED
 from netdsl.parse import parse
 from netdsl.source import Source, Span
 
@@ -46,6 +47,8 @@ _OF_RANK = ("needs-", "unknown-")
 _WITH_TREE = frozenset(
     ("argument-value", "unknown-argument", "unknown-layer", *fixes_of_shapes.CODES)
 )
+# Has no candidates: what is too much has to be written otherwise.
+_OF_LIMITS = frozenset(limit.code for limit in NAMED.values())
 
 
 class _Trials:
@@ -128,15 +131,17 @@ def propose(
     quick = quick and _Trials.of_check(quick, source)
     end_s = time.process_time() + cpu_s
     codes = {each.code for each in diagnostics}
-    tree = parse(source)[0] if codes & _WITH_TREE else None
+    attempts = min(_ATTEMPTS, _CHARACTERS // (len(source.text) + 1))
+    tree = parse(source)[0] if attempts and codes & _WITH_TREE else None
     part: tuple[Diagnostic, ...] | None = None  # What `quick` says of the source, once needed.
     found: dict[tuple[str, Span], tuple[Fix, ...]] = {}
-    attempts = min(_ATTEMPTS, _CHARACTERS // (len(source.text) + 1))
     all_tried = True
     for diagnostic in diagnostics:
         key = diagnostic.code, diagnostic.span
         ready = [fix for fix in diagnostic.fixes if _lies_in(fix, source)]
         if key in found or (diagnostic.span.source is not source and not ready):
+            continue
+        if diagnostic.code in _OF_LIMITS and not ready:
             continue
         if not attempts or time.process_time() > end_s:
             all_tried = False

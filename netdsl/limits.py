@@ -31,7 +31,7 @@ class Limits:
     """The bounds in force. Each is generous for a real network and small enough to fail fast."""
 
     file_bytes = Limit(1 << 20, "bytes", "size of one `.net` file", "")
-    tokens = Limit(100_000, "tokens", "words, numbers and signs in one file", "program-too-long")
+    tokens = Limit(50_000, "tokens", "words, numbers and signs in one file", "program-too-long")
     line_characters = Limit(10_000, "characters", "length of a line", "line-too-long")
     import_files = Limit(256, "files", "files that a program imports, in all", "too-many-imports")
     import_depth = Limit(16, "files", "files that import each other in a row", "imports-too-deep")

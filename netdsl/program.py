@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
@@ -115,6 +116,7 @@ class _Loader:
             return None
         file = ProgramFile(tree, self.library, self.fuel)
         spans: dict[str, Span] = {}
+        lets = _Lets(tree)
         for declaration in tree.declarations:
             if len(self.diagnostics) >= LIMITS.mistakes:
                 raise LimitFault(too_many_errors(declaration.span))
@@ -123,7 +125,7 @@ class _Loader:
             except LimitFault:
                 raise
             except Fault as fault:
-                self.diagnostics.append(_with_later_let(fault.diagnostic, tree))
+                self.diagnostics.append(_with_later_let(fault.diagnostic, lets))
                 for name in _declared(declaration):
                     file.scope.names.setdefault(name, UNKNOWN)
         return file
@@ -334,20 +336,28 @@ def _refuse_repeated(parameters: tuple[syntax.Parameter, ...]) -> None:
         first[each.name] = each.span
 
 
-def _with_later_let(diagnostic: Diagnostic, tree: syntax.File) -> Diagnostic:
+class _Lets:
+    """Where the `let`s of a file stand, by the names that they give."""
+
+    def __init__(self, tree: syntax.File) -> None:
+        self.tree = tree
+
+    @cached_property
+    def places(self) -> dict[str, list[Span]]:
+        places: dict[str, list[Span]] = {}
+        for each in self.tree.declarations:
+            if isinstance(each, syntax.Let):
+                for name in _names_of(each.pattern):
+                    places.setdefault(name, []).append(each.pattern.span)
+        return places
+
+
+def _with_later_let(diagnostic: Diagnostic, lets: _Lets) -> Diagnostic:
     """A name that a `let` takes from one further down, with that one."""
     if diagnostic.code != "unknown-name":
         return diagnostic
-    later = next(
-        (
-            each.pattern.span
-            for each in tree.declarations
-            if isinstance(each, syntax.Let)
-            and each.span.start > diagnostic.span.start
-            and diagnostic.span.text in _names_of(each.pattern)
-        ),
-        None,
-    )
+    places = lets.places.get(diagnostic.span.text, ())
+    later = next((place for place in places if place.start > diagnostic.span.start), None)
     if later is None:
         return diagnostic
     label = Label(later, f"`{diagnostic.span.text}` is given here, below")

@@ -237,6 +237,33 @@ def test_one_mistake_in_many_passes_is_one_diagnostic():
     assert [each.code for each in elaboration.diagnostics] == ["needs-vector"]
 
 
+def test_a_loop_that_goes_on_with_the_same_mistake_is_left():
+    """What the passes left would have given is unknown then, and nothing is said of it."""
+    text = """
+network net {{
+  input image[8, 8, 3]
+  repeat 3_000 as i {{
+    if i == {other} {{ conv(2.5, 3x3) }}
+    c{{i}}: conv(2, 3x3, strid = 2)
+    from image
+  }}
+  concat(c7, c2999) -> nonesuch
+}}
+"""
+    found = {}
+    for other in (50, 150):
+        file, _ = load_file(Source("t.net", text.format(other=other)))
+        assert file is not None
+        found[other] = elaborate(file, "net", {})
+    codes = [each.code for each in found[50].diagnostics]
+    assert codes == ["unknown-argument", "argument-value", "unknown-layer"]
+    # A mistake in a pass that is left is told once the others are mended.
+    codes = [each.code for each in found[150].diagnostics]
+    assert codes == ["unknown-argument", "unknown-layer"]
+    (note,) = found[150].diagnostics[0].notes
+    assert note == "the same happens at least 100 more times, in other calls or passes"
+
+
 def test_what_depends_on_a_mistake_is_silent():
     text = """
 network net {

@@ -70,9 +70,10 @@ def elaborate(
 def resolve_network(file: ProgramFile, name: str) -> tuple[syntax.Network, list[syntax.Variant]]:
     """The network that a name ends at, and the variants on the way, outermost first."""
     variants: list[syntax.Variant] = []
+    passed: set[str] = set()
     declaration = file.networks[name]
     while isinstance(declaration, syntax.Variant):
-        if declaration in variants:
+        if declaration.name in passed:
             circle = variants[variants.index(declaration) :]
             # The same place whichever of them is asked for.
             first = min(circle, key=lambda each: each.span.start)
@@ -89,6 +90,7 @@ def resolve_network(file: ProgramFile, name: str) -> tuple[syntax.Network, list[
             message = f"variants of variants nest over {LIMITS.nesting} deep"
             fail("nesting-too-deep", message, declaration.base_span)
         variants.append(declaration)
+        passed.add(declaration.name)
         base = file.networks.get(declaration.base)
         if base is None:
             help = did_you_mean(declaration.base, tuple(file.networks))

@@ -22,6 +22,10 @@ from netdsl.sizes import symbols
 from netdsl.source import Span
 from netdsl.tensor import TensorType, Window
 
+_ALIKE = 100
+"""How many passes in a row may have no mistakes but those of passes before: what the passes left
+would have given is unknown then."""
+
 
 class Bodies(Calls):
     def body(self, body: syntax.Body, place: Place) -> None:
@@ -350,8 +354,10 @@ class Bodies(Calls):
     ) -> None:
         label = place.names.get(id(step))
         around = place.inner() if label is None else self.labelled(place, label, step.span)
+        alike = 0
         with OpenRegion(self, "loop", around, word, step.span, place.current):
             for number, variables in enumerate(passes):
+                told, repeated = len(self.found), self.repeated.total()
                 place.scope.fuel.spend(PASS, step.span)
                 inner = around.inner()
                 part = PassNumber.of(number, step.span)
@@ -378,6 +384,13 @@ class Bodies(Calls):
                 ):
                     self.body(body, inner)
                 around.current = inner.current
+                if self.repeated.total() == repeated or len(self.found) > told:
+                    alike = 0
+                else:
+                    alike += 1
+                if alike == _ALIKE and number + 1 < count:
+                    self.left_loops = True
+                    raise UnknownValue
         place.current = around.current
 
 

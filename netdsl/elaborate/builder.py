@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -122,7 +123,9 @@ class Builder:
         self.checks: list[Check] = []
         self.conditions: list[Condition] = []
         self.found: dict[tuple[str, Span], Diagnostic] = {}
-        self.repeated: dict[tuple[str, Span], int] = {}
+        self.repeated: Counter[tuple[str, Span]] = Counter()
+        self.left_loops = False
+        """Whether passes of a loop were left out, as those before had the same mistakes."""
         self.items: list[Item] = []
         """What the innermost open region holds so far."""
         self.calling: list[Block] = []
@@ -141,7 +144,7 @@ class Builder:
         diagnostic = diagnostic._replace(trail=(*diagnostic.trail, *self.variants))
         key = diagnostic.code, diagnostic.span
         if key in self.found:
-            self.repeated[key] = self.repeated.get(key, 0) + 1
+            self.repeated[key] += 1
         else:
             self.found[key] = diagnostic
             if len(self.found) == LIMITS.mistakes:
@@ -155,9 +158,10 @@ class Builder:
     def finished_diagnostics(self) -> tuple[Diagnostic, ...]:
         finished = []
         for key, diagnostic in self.found.items():
-            again = self.repeated.get(key, 0)
+            again = self.repeated[key]
             if again:
                 times = "once more" if again == 1 else f"{again} more times"
+                times = f"at least {times}" if self.left_loops else times
                 note = f"the same happens {times}, in other calls or passes"
                 diagnostic = diagnostic._replace(notes=(*diagnostic.notes, note))
             finished.append(diagnostic)
