@@ -102,8 +102,8 @@ def what_remains(source: Source) -> Remains | None:
         for each in mistakes:
             if each.span.start < done:
                 continue  # It is left out already.
-            # Of a body that isn't closed, the brace in it that the one that is there may belong to.
-            inner = next((at for at in each.labels if at.text.startswith("perhaps")), each).span
+            # Rather the brace that may be wrong, which lies in the body, than that of the body.
+            inner = next((at for at in each.labels if at.role == "suspect"), each).span
             start, end = _statement(text, inner.start)
             if each.code == "unclosed-bracket" and (each.span.text != "{" or inner != each.span):
                 end = min(end, (text + "\n").index("\n", inner.start))

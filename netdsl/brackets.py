@@ -440,10 +440,11 @@ class _Matching:
             # What lies between them is read as if it stood outside of a body.
             self.doubtful.append((self.outermost.end_pos or 0, token.start_pos or 0))
             if self.tokens[-1] is not self.outermost and self.tokens[-2:-1] != [self.outermost]:
-                text = "this one closes the body before it"
+                label = Label(self._span(self.outermost), "this one closes the body before it")
                 if self.early:
                     text = "perhaps this one is too many: it is indented otherwise"
-                labels = (Label(self._span(self.outermost), text),)
+                    label = label._replace(text=text, role="suspect")
+                labels = (label,)
         message = f"`{token}` closes nothing"
         self.mistakes.append(
             Diagnostic("unopened-bracket", message, self._span(token), labels=labels)
@@ -493,10 +494,10 @@ class _Matching:
         where = "never closed"
         if before is not None:
             where = f"not closed before this `{before}`"
-            labels.append(Label(self._span(before), f"`{closing}` is missing before this"))
+            labels.append(Label(self._span(before), f"`{closing}` is missing before this", "end"))
         if closing == "}" and self.suspect is not None and (self.suspect.start_pos or 0) > start:
             text = "perhaps this one: the `}` that closes it is indented otherwise"
-            labels.append(Label(self._span(self.suspect), text))
+            labels.append(Label(self._span(self.suspect), text, "suspect"))
         end = opening.token.end_pos or 0
         self.mistakes.append(
             Diagnostic(

@@ -12,10 +12,15 @@ Severity = Literal["error", "warning"]
 
 
 class Label(NamedTuple):
-    """A further place that a diagnostic shows, with what it has to do with it."""
+    """A further place that a diagnostic shows, with what it has to do with it.
+
+    Of a bracket without its other half, the label with the role "suspect" is one that may be the
+    mistake instead, and the one with "end" what it had to be closed before.
+    """
 
     span: Span
     text: str
+    role: Literal["", "end", "suspect"] = ""
 
 
 class Frame(NamedTuple):

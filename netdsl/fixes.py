@@ -3,7 +3,7 @@
     propose(source, check(source), check).diagnostics       # each with its fixes
     repair(source, check, unsafe=False).source.text         # the text with the safe ones applied
 
-What to try is said in `netdsl.fixes_of_names` and `netdsl.fixes_of_shapes`.
+What to try is said in `netdsl.fixes_of_names`, `fixes_of_signs` and `fixes_of_shapes`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-from netdsl import fixes_of_names, fixes_of_shapes, syntax
+from netdsl import fixes_of_names, fixes_of_shapes, fixes_of_signs, syntax
 from netdsl.besides import what_remains
 from netdsl.diagnostics import Diagnostic, Edit, Fix
 from netdsl.exits import Failure
 from netdsl.limits import NAMED
 from netdsl.parse import parse
+from netdsl.records import records
 from netdsl.source import Source, Span
 
 Check: TypeAlias = "Callable[[Source], tuple[Diagnostic, ...]]"
@@ -149,7 +150,7 @@ def propose(
         fixes: list[Fix] = []
         each = min(attempts, _ATTEMPTS_EACH)
         attempts -= each
-        kept = (fixes_of_names.reconsidered(diagnostic, fix) for fix in ready)
+        kept = (fixes_of_signs.reconsidered(diagnostic, fix) for fix in ready)
         groups = [[fix] for fix in kept if fix is not None]
         if diagnostic.span.source is source:
             groups += fixes_of_names.candidates(diagnostic, tree)
@@ -355,7 +356,7 @@ def _left_out(places: list[Span], mended: Source) -> bool:
 
 def _strands(tree: syntax.File, place: Span) -> bool:
     """Whether a path that begins at a place leaves the value before it without use."""
-    for body in fixes_of_names.walk(tree):
+    for body in records(tree):
         if not isinstance(body, syntax.Body):
             continue
         flowing: syntax.Flow | syntax.Input | None = None

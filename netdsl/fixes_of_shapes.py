@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Edit, Fix, Frame
-from netdsl.fixes_of_names import Group, walk
+from netdsl.fixes_of_names import Group
 from netdsl.ops import OPERATORS
+from netdsl.records import records
 from netdsl.size_conditions import conjuncts, in_a_row
 from netdsl.source import Span
 from netdsl.tensor import CHANNELS_LAST, MOST_CHANNELS
@@ -35,7 +36,7 @@ def _before(*layers: str) -> Callable[[Diagnostic, syntax.File], list[Group]]:
     """Another layer in front of the one that can't take its input."""
 
     def groups(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
-        calls = (each for each in walk(tree) if isinstance(each, syntax.Call))
+        calls = (each for each in records(tree) if isinstance(each, syntax.Call))
         call = next((each for each in calls if each.span == diagnostic.span), None)
         if call is None:
             return []
@@ -80,7 +81,7 @@ def _literal(span: Span, trail: tuple[Frame, ...], tree: syntax.File) -> Span | 
         call = next(
             (
                 each
-                for each in walk(tree)
+                for each in records(tree)
                 if isinstance(each, syntax.Call) and each.span == frame.span
             ),
             None,
@@ -108,7 +109,7 @@ def _window(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
     call = next(
         (
             each
-            for each in walk(tree)
+            for each in records(tree)
             if isinstance(each, syntax.Call)
             and each.span.source is diagnostic.span.source
             and each.span.start <= diagnostic.span.start < each.span.end
@@ -123,7 +124,7 @@ def _window(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
 
 def _channels_last(tree: syntax.File) -> Iterator[Fix]:
     """The sizes of inputs that seem to have their channels first in another order."""
-    for statement in walk(tree):
+    for statement in records(tree):
         if isinstance(statement, syntax.Input) and len(statement.sizes) == 3:
             first, height, width = (size.span for size in statement.sizes)
             if first.text.isdecimal() and int(first.text) <= MOST_CHANNELS:
@@ -136,7 +137,7 @@ def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
     residual = next(
         (
             each
-            for each in walk(tree)
+            for each in records(tree)
             if isinstance(each, syntax.Residual) and each.span.start == diagnostic.span.start
         ),
         None,
@@ -169,7 +170,7 @@ def _padded(places: list[Span], tree: syntax.File) -> Iterator[Fix]:
         flow = next(
             (
                 each
-                for each in walk(tree)
+                for each in records(tree)
                 if isinstance(each, syntax.Flow)
                 and each.label is not None
                 and each.label.span.text == place.text
@@ -195,7 +196,7 @@ def _padded(places: list[Span], tree: syntax.File) -> Iterator[Fix]:
 def _padded_before(diagnostic: Diagnostic, tree: syntax.File) -> Iterator[Fix]:
     """`pad = same` on one of the layers before that have a window, the nearest first, or on all of
     these that don't pool, as pools are meant to make an image smaller."""
-    bodies = (each for each in walk(tree) if isinstance(each, syntax.Body))
+    bodies = (each for each in records(tree) if isinstance(each, syntax.Body))
     around = [each.span for each in bodies if _lies_in(diagnostic.span, each.span)]
     if not around:
         return
@@ -221,14 +222,14 @@ def _with_padding(place: Span, tree: syntax.File) -> list[syntax.Call]:
     """The calls in a place that take a padding; of a block that takes none, those in it."""
     blocks = {each.name: each for each in tree.declarations if isinstance(each, syntax.Block)}
     found: list[syntax.Call] = []
-    for call in walk(tree):
+    for call in records(tree):
         if not isinstance(call, syntax.Call) or call.span.source is not place.source:
             continue
         if not place.start <= call.span.start < place.end:
             continue
         block = blocks.get(call.name)
         if block is not None and all(each.name != "pad" for each in block.parameters):
-            inside = (each for each in walk(block.body) if isinstance(each, syntax.Call))
+            inside = (each for each in records(block.body) if isinstance(each, syntax.Call))
             found += [each for each in inside if _takes_padding(each, blocks)]
         elif _takes_padding(call, blocks):
             found.append(call)
@@ -243,7 +244,7 @@ def _takes_padding(call: syntax.Call, blocks: dict[str, syntax.Block]) -> bool:
 
 def _fitting_sizes(tree: syntax.File) -> Iterator[Fix]:
     """Heights and widths of the inputs that halve more often without a rest, the nearest first."""
-    inputs = [each for each in walk(tree) if isinstance(each, syntax.Input)]
+    inputs = [each for each in records(tree) if isinstance(each, syntax.Input)]
     images = [each for each in inputs if len(each.sizes) == 3]
     if len(images) == 1 and images[0].default is not None:
         yield from _fitting_defaults(images[0])
@@ -335,7 +336,7 @@ def _pad_same(call: syntax.Call) -> Edit | None:
 
 def _projected(residual: syntax.Residual, tree: syntax.File) -> Iterator[Fix]:
     """A shortcut of 1x1 to the body's channels, with its stride, and normalised where that is."""
-    calls = [each for each in walk(residual.body) if isinstance(each, syntax.Call)]
+    calls = [each for each in records(residual.body) if isinstance(each, syntax.Call)]
     named = [
         argument.value.span.text
         for call in calls
@@ -345,7 +346,7 @@ def _projected(residual: syntax.Residual, tree: syntax.File) -> Iterator[Fix]:
     norm = " -> bn" if any(call.name == "bn" for call in calls) else ""
     padded = any(
         argument.name == "pad"
-        for each in walk(tree)
+        for each in records(tree)
         if isinstance(each, syntax.Default)
         for call in each.calls
         for argument in call.arguments
@@ -367,14 +368,14 @@ def _projected_tokens(residual: syntax.Residual, tree: syntax.File) -> Iterator[
 
 def _strided(residual: syntax.Residual) -> Iterator[Fix]:
     """The body's stride for the first convolution of a shortcut that has none."""
-    calls = [each for each in walk(residual.body) if isinstance(each, syntax.Call)]
+    calls = [each for each in records(residual.body) if isinstance(each, syntax.Call)]
     named = [
         argument.value.span.text
         for call in calls
         for argument in call.arguments
         if argument.name == "stride" or argument.value.span.text == "stride"
     ]
-    for call in walk(residual.shortcut):
+    for call in records(residual.shortcut):
         if isinstance(call, syntax.Call) and call.span.text.endswith(")"):
             place = call.span.source.span(call.span.end - 1, call.span.end - 1)
             for stride in dict.fromkeys((*named, *_STRIDES[1:])):

@@ -100,6 +100,15 @@ def difference(before: CostReport, after: CostReport) -> Difference:
     )
 
 
+class _Both(NamedTuple):
+    """Two networks, with the layer of the second for each of the first that it is, and back."""
+
+    before: Graph
+    after: Graph
+    pairs: dict[int, int]
+    origin: dict[int, int]
+
+
 def _of(layer: LayerCost | None, measure: Literal["params", "macs"]) -> Size:
     if layer is None:
         return 0
@@ -108,7 +117,7 @@ def _of(layer: LayerCost | None, measure: Literal["params", "macs"]) -> Size:
 
 def _changes(before: CostReport, after: CostReport, pairs: dict[int, int]) -> Iterator[Change]:
     """Changes in the order of the second network, removals where they were between its layers."""
-    origin = {b: a for a, b in pairs.items()}
+    both = _Both(before.graph, after.graph, pairs, {b: a for a, b in pairs.items()})
     removed: dict[int, list[LayerCost]] = {}
     behind = -1
     for layer in before.layers:
@@ -120,13 +129,11 @@ def _changes(before: CostReport, after: CostReport, pairs: dict[int, int]) -> It
         yield Change("removed", gone, None)
     for layer in after.layers:
         number = layer.node.number
-        if number not in origin:
+        if number not in both.origin:
             yield Change("added", None, layer)
         else:
-            old = before.layers[origin[number]]
-            change = _change(
-                old, layer, _rewired(before.graph, after.graph, old, layer, pairs, origin)
-            )
+            old = before.layers[both.origin[number]]
+            change = _change(old, layer, _rewired(both, old, layer))
             if change is not None:
                 yield change
         for gone in removed.get(number, ()):
@@ -156,18 +163,12 @@ def _change(old: LayerCost, new: LayerCost, rewired: tuple[ArgumentChange, ...])
     return None
 
 
-def _rewired(
-    before: Graph,
-    after: Graph,
-    old: LayerCost,
-    new: LayerCost,
-    pairs: dict[int, int],
-    origin: dict[int, int],
-) -> tuple[ArgumentChange, ...]:
+def _rewired(both: _Both, old: LayerCost, new: LayerCost) -> tuple[ArgumentChange, ...]:
     """What a layer reads, where that is not the same and not through added or removed layers.
 
     Those that were put in between, or taken out, say it themselves.
     """
+    before, after, pairs, origin = both
     was = [_through(before, number, pairs) for number in old.node.inputs]
     now = [_through(after, number, origin) for number in new.node.inputs]
     if None in was or None in now:
@@ -177,7 +178,7 @@ def _rewired(
     ordered = new.node.op is not None and new.node.op.name == "concat"
     if found == expected or (not ordered and sorted(found) == sorted(expected)):
         return ()
-    texts = _inputs(before, after, old, new, pairs, origin)
+    texts = _inputs(both, old, new)
     if texts is None:
         had = [number for number in was if number is not None], [origin[n] for n in found]
         full = [[".".join(before.nodes[n].path) for n in numbers] for numbers in had]
@@ -185,19 +186,13 @@ def _rewired(
     return (ArgumentChange("input" if len(found) == len(expected) == 1 else "inputs", *texts),)
 
 
-def _inputs(
-    before: Graph,
-    after: Graph,
-    old: LayerCost,
-    new: LayerCost,
-    pairs: dict[int, int],
-    origin: dict[int, int],
-) -> tuple[str, str] | None:
+def _inputs(both: _Both, old: LayerCost, new: LayerCost) -> tuple[str, str] | None:
     """What two layers read, in names none of which means one layer before and another after.
 
     Counted names may do so; then it is said from which layers with weights the inputs come, or from
     which of those that kept their names. None where these do not differ either.
     """
+    before, after, pairs, origin = both
 
     def kept(a: int | None, b: int | None) -> bool:
         return a is not None and b is not None and before.nodes[a].path == after.nodes[b].path

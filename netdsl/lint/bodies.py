@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Label
 from netdsl.lint.names import names_of
-from netdsl.lint.rule import Text, finding, records
-from netdsl.records import Record
+from netdsl.lint.rule import Text, finding
+from netdsl.records import Record, records
 
 _GROWING = {"*": "{} * {} ** {}", "+": "{} + {} * {}", "-": "{} - {} * {}"}
 """What is gained by an operator in each pass, computed from the number of the pass."""

@@ -9,7 +9,7 @@ from netdsl.diagnostics import Edit, Fix, Label
 from netdsl.graph import Node, Region
 from netdsl.lint.edits import without_step
 from netdsl.lint.order import ACTIVATIONS, NORMS
-from netdsl.lint.rule import Found, Layers, at, op_of, records
+from netdsl.lint.rule import Found, Layers, at, op_of
 from netdsl.ops.activation import Relu, Relu6, Softmax
 from netdsl.ops.dense import Dense
 from netdsl.ops.noise import Dropout, StochasticDepth
@@ -24,6 +24,7 @@ from netdsl.ops.pool import (
 )
 from netdsl.ops.shape import Flatten, Identity, Reshape
 from netdsl.ops.tokens import TakeToken, Tokens
+from netdsl.records import records
 from netdsl.tensor import CHANNELS_LAST
 
 _MOVING = (Flatten, Reshape, Identity)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic
-from netdsl.lint.rule import Text, finding, records
+from netdsl.lint.rule import Text, finding
+from netdsl.records import records
 
 
 def in_means_input(text: Text) -> Iterator[Diagnostic]:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from netdsl import syntax
 from netdsl.diagnostics import Diagnostic, Edit, Fix
 from netdsl.lint.edits import without_item, without_statement
-from netdsl.lint.rule import Text, finding, records
+from netdsl.lint.rule import Text, finding
+from netdsl.records import records
 from netdsl.source import Span
 
 

@@ -11,7 +11,6 @@ from netdsl.diagnostics import Diagnostic, Fix, Label
 from netdsl.graph import Graph, Node, Region
 from netdsl.ops.base import Op
 from netdsl.program import ProgramFile
-from netdsl.records import records as records
 from netdsl.source import Span, UnreadableSource, read_source
 
 _MOST_FILES = 200
