@@ -10,8 +10,8 @@ from netdsl.search import Refused
 from netdsl.size_bounds import Region
 from netdsl.size_sets import EVERY
 from netdsl.size_words import as_condition, region_in_words
-from netdsl.solve import Answer, Trial, assignments
 from netdsl.terms import Formula
+from netdsl.trials import Answer, Trial, assignments
 
 _TITLES = {
     "params": "parameters",

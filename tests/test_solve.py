@@ -15,16 +15,10 @@ from netdsl.answers import answer_text
 from netdsl.formulas import NoFormula, open_network
 from netdsl.main import run
 from netdsl.network import load_file, load_network, setting_of
+from netdsl.question import MEASURES, NoAnswer, WrongQuestion, read_bound, read_step
 from netdsl.search import Bound, Line, Refused, Search
 from netdsl.size_sets import SizeSet
-from netdsl.solve import (
-    MEASURES,
-    NoAnswer,
-    WrongQuestion,
-    read_bound,
-    read_step,
-    solve,
-)
+from netdsl.solve import solve
 from netdsl.source import Source
 
 LADDER = """

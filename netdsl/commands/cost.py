@@ -134,7 +134,7 @@ def _formulas(
     # Imported here because most runs have no formulas to show.
     from netdsl.answers import formulas_json, formulas_text
     from netdsl.formulas import open_network
-    from netdsl.solve import require_variable
+    from netdsl.question import require_variable
 
     file, name, given = choose(target, settings, console, json=json)
     wanted = None if names is None else _listed(names)
@@ -167,7 +167,8 @@ def _solve(
 ) -> int:
     # Imported here because most runs have nothing to solve.
     from netdsl.answers import answer_json, answer_text
-    from netdsl.solve import read_bound, read_step, solve
+    from netdsl.question import read_bound, read_step
+    from netdsl.solve import solve
 
     file, name, given = choose(target, settings, console, json=json)
     answer = solve(
