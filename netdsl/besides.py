@@ -166,8 +166,8 @@ def _follows(diagnostic: Diagnostic, remains: Remains) -> bool:
         or not words.isdisjoint(remains.lost)
     ):
         return True
-    if not diagnostic.code.startswith("unknown-"):
-        return False
+    if not diagnostic.code.startswith("unknown-") or diagnostic.code == "unknown-argument":
+        return False  # No statement gives an argument its name.
     # The name may stand there cut off, or run together with others.
     together = "".join(_NAME.findall(remains.left_out))
     parts = [each for each in _NAME.findall(remains.left_out) if len(each) > 2]

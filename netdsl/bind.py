@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from netdsl.diagnostics import Diagnostic, Fault, Label, NearNames, did_you_mean
+from netdsl.diagnostics import (
+    Diagnostic,
+    Fault,
+    Label,
+    NearNames,
+    did_you_mean,
+    known_elsewhere,
+)
 from netdsl.kinds import Boolean, WindowKind
 from netdsl.parameters import REQUIRED, Parameter
 from netdsl.source import Span
@@ -20,8 +27,11 @@ class Given(NamedTuple):
 
 
 _ENTERING = "what enters is known, and not given"
+_ACTIVATION = "an activation is a step of its own: `conv(64, 3x3) -> relu`"
 _FOREIGN = {
-    "activation": "an activation is a step of its own: `conv(64, 3x3) -> relu`",
+    **dict.fromkeys(
+        ("act", "act_layer", "activation", "activation_fn", "nonlinearity"), _ACTIVATION
+    ),
     "in_channels": _ENTERING,
     "in_features": _ENTERING,
     "input_shape": "the size of the image stands in `input image[height, width, channels]`",
@@ -120,7 +130,8 @@ def bind(
                     "argument-value",
                     f"`{name}` of `{what}` {error}",
                     given.span,
-                    help=_shadowed(given, parameter)
+                    help=_elsewhere(given.span.text, parameter)
+                    or _shadowed(given, parameter)
                     or _with_point(given.value)
                     or f"{name}: {parameter.documentation}",
                 )
@@ -201,6 +212,13 @@ def mistakes(
     return found
 
 
+def _elsewhere(argument: str, parameter: Parameter) -> str:
+    """Help where an argument is a word that other tools have for one that the parameter takes."""
+    word = argument.rpartition("=")[2].strip().strip("\"'")
+    name = parameter.kind.elsewhere.get(word.lower().strip("_"))
+    return "" if name is None else known_elsewhere(word, name)
+
+
 def _shadowed(given: Given, parameter: Parameter) -> str:
     """Help where a word that the parameter takes is the name of something else here."""
     word = given.span.text.rpartition("=")[2].strip()
@@ -225,7 +243,8 @@ def with_choices(diagnostic: Diagnostic, name: str, parameter: Parameter) -> Dia
         return diagnostic._replace(help=f"write `{name} = {truth}`")
     if diagnostic.code != "unknown-name" or not parameter.kind.words:
         return diagnostic
-    near = did_you_mean(diagnostic.span.text, parameter.kind.words)
+    near = _elsewhere(diagnostic.span.text, parameter)
+    near = near or did_you_mean(diagnostic.span.text, parameter.kind.words)
     help = near if isinstance(near, NearNames) else f"`{name}` is {parameter.kind.description}"
     return diagnostic._replace(help=help)
 

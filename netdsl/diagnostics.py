@@ -114,6 +114,13 @@ def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
     return _nearest(name, tuple(known))
 
 
+def known_elsewhere(word: str, name: str) -> NearNames:
+    """A help text about a word of another tool that `name` stands for here."""
+    help = NearNames(f"`{word}` of other tools is `{name}` here")
+    help.word, help.names, help.certain = word, (name,), False
+    return help
+
+
 @lru_cache(maxsize=256)  # A mistake in a loop's body is made in every pass.
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     # Imported here because only a failing program pays for it.

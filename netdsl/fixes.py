@@ -133,7 +133,7 @@ def propose(
     end_s = time.process_time() + cpu_s
     codes = {each.code for each in diagnostics}
     attempts = min(_ATTEMPTS, _CHARACTERS // (len(source.text) + 1))
-    tree = parse(source)[0] if attempts and codes & _WITH_TREE else None
+    tree = _tree(source) if attempts and codes & _WITH_TREE else None
     part: tuple[Diagnostic, ...] | None = None  # What `quick` says of the source, once needed.
     found: dict[tuple[str, Span], tuple[Fix, ...]] = {}
     all_tried = True
@@ -222,6 +222,13 @@ def repair(
         applied += chosen
         diagnostics = propose(source, find(source), trials, quick).diagnostics
     return Repair(source, tuple(applied), diagnostics)
+
+
+def _tree(source: Source) -> syntax.File | None:
+    """The syntax tree of a program, or of what it is without its mistakes of syntax."""
+    tree, mistakes = parse(source)
+    remains = what_remains(source) if mistakes else None
+    return tree if remains is None else parse(remains.source, source)[0]
 
 
 def _lies_in(fix: Fix, source: Source) -> bool:

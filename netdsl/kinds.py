@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
+from types import MappingProxyType
 from typing import TypeAlias
 
 from netdsl.sizes import Expression, symbols
@@ -22,6 +24,8 @@ class Kind:
     description: str = "a value"
     words: tuple[str, ...] = ()
     """Bare words that stand for themselves in a program, such as `same`."""
+    elsewhere: Mapping[str, str] = MappingProxyType({})
+    """Words of other tools, in small letters, with what is written for them here."""
 
     def convert(self, value: object) -> object:
         raise NotImplementedError
@@ -99,6 +103,9 @@ class Number(Kind):
 class Boolean(Kind):
     description = "true or false"
 
+    def __init__(self, **elsewhere: str) -> None:
+        self.elsewhere = elsewhere
+
     def convert(self, value: object) -> object:
         if isinstance(value, str):
             raise ValueError(f'must be {self.description}, not the text "{value}"')
@@ -110,8 +117,9 @@ class Boolean(Kind):
 class Choice(Kind):
     """One of a few words, written bare (`nearest`) or as a string."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, **elsewhere: str) -> None:
         self.words = words
+        self.elsewhere = elsewhere
         self.description = " or ".join(words)
 
     def convert(self, value: object) -> object:

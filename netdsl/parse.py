@@ -43,15 +43,20 @@ _END = "$END"
 _DEEP = "nesting-too-deep"
 
 
-def parse(source: Source) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
-    """The syntax tree of a text; None where it has mistakes, each of which is reported."""
+def parse(
+    source: Source, places: Source | None = None
+) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
+    """The syntax tree of a text; None where it has mistakes, each of which is reported.
+
+    The tree's spans are in `places`, where the text is that one with parts left blank.
+    """
     language = _language()
     tokens, mistakes = split(source, language.lexer)
     if mistakes and not tokens:
         return None, tuple(mistakes)
     tokens, unmatched, doubtful = balanced(tokens, source)
     mistakes += unmatched
-    builder = TreeBuilder(source)
+    builder = TreeBuilder(source if places is None else places)
     tree: syntax.File | None = None
     if len(mistakes) < LIMITS.errors and not any(each.code == _DEEP for each in mistakes):
         parser = _Parser(language, builder, source, list(significant(tokens)))

@@ -18,7 +18,7 @@ from netdsl.claims import MEASURES
 from netdsl.diagnostics import Diagnostic, Fault, Label, LimitFault, too_many_errors
 from netdsl.elaborate import resolve_network
 from netdsl.elaborate.calls import parameter_names
-from netdsl.elaborate.mistakes import find_callee, refuse_operand, with_way_out
+from netdsl.elaborate.mistakes import find_callee, needs_no_word, refuse_operand, with_way_out
 from netdsl.evaluate import require_function, value_named
 from netdsl.functions import FUNCTIONS
 from netdsl.limits import LIMITS
@@ -230,6 +230,9 @@ class _Names:
         for position, argument in enumerate(call.arguments):
             before = len(self.found)
             value = self.value(argument.value, scope)
+            self.found[before:] = [
+                each for each in self.found[before:] if not needs_no_word(each, argument, target)
+            ]
             name = argument.name or (names[position] if position < len(names) else "")
             if isinstance(target, type) and name in target.parameters:
                 self.found[before:] = [

@@ -11,12 +11,14 @@ from wrong_programs import WrongProgram, wrong_programs
 from wrong_programs import diagnose as check
 
 from netdsl import exits, main
+from netdsl.besides import besides
 from netdsl.check import check_network
 from netdsl.diagnostics import Diagnostic, Edit, Fix, NearNames, did_you_mean, one_edit
 from netdsl.fixes import OverlappingEdits, apply_edits, propose, repair
 from netdsl.fixes_of_names import ARGUMENT_SYNONYMS
 from netdsl.network import load_file
 from netdsl.ops import OPS
+from netdsl.parse import parse
 from netdsl.source import Source, read_source
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +34,12 @@ def by_hand(text: str, fix: Fix) -> str:
 def of(text: str) -> tuple[Diagnostic, ...]:
     source = Source("a.net", text)
     return propose(source, check(source), check).diagnostics
+
+
+def check_on(source: Source) -> tuple[Diagnostic, ...]:
+    """All mistakes, with those beside mistakes of syntax."""
+    found = check(source)
+    return found if parse(source)[0] is not None else found + besides(source, found)
 
 
 def network(*lines: str) -> str:
@@ -407,6 +415,25 @@ def test_a_product_is_not_safely_made_a_size(
     fixes = propose(source, check(source), check).diagnostics[0].fixes
     assert fixes[0].safe == safe
     assert written in by_hand(source.text, fixes[0])
+
+
+def test_names_are_as_certain_beside_a_mistake_of_syntax() -> None:
+    lines = (
+        *("input image[64, 64, 3]", "conv(64, 7x7, padding = 3) -> batchnorm -> relu"),
+        *("LAYER", "conv(64, 3x3) -> batch_norm -> relu", "global_avg_pool -> fc(10)"),
+    )
+    found = {}
+    for layer in ("maxpool(3x3)", "maxpool(3x3"):
+        source = Source("a.net", network(*lines).replace("LAYER", layer))
+        diagnostics = propose(source, check_on(source), check_on).diagnostics
+        found[layer] = {
+            each.span.text: [(fix.message, fix.safe) for fix in each.fixes] for each in diagnostics
+        }
+    missing = found["maxpool(3x3"].pop("(")
+    assert missing and not any(safe for _, safe in missing)
+    assert found["maxpool(3x3"] == found["maxpool(3x3)"]
+    assert all(fixes[0][1] for fixes in found["maxpool(3x3)"].values())
+    assert len(found["maxpool(3x3)"]) == 5
 
 
 def test_brackets_of_values_are_no_bodies() -> None:

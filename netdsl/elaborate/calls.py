@@ -10,6 +10,7 @@ from netdsl.elaborate.mistakes import (
     find_callee,
     is_foreign,
     labelled_elsewhere,
+    needs_no_word,
     of_passes,
     of_residual,
     refuse_operand,
@@ -94,10 +95,11 @@ class Calls(Builder):
             except LimitFault:
                 raise
             except Fault as fault:
+                value, lost = UNKNOWN, True
                 names = parameter_names(target)
                 name = each.name or (names[position] if position < len(names) else "")
-                self.report(self.explained(fault, each, name, target, place), place.trail)
-                value, lost = UNKNOWN, True
+                if not needs_no_word(fault.diagnostic, each, target):
+                    self.report(self.explained(fault, each, name, target, place), place.trail)
             except UnknownValue:
                 value, lost = UNKNOWN, True
             given.append(Given(each.name, value, each.span))

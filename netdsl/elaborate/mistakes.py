@@ -131,6 +131,20 @@ def is_foreign(value: object) -> bool:
     return isinstance(value, Tensor) or (isinstance(value, type) and issubclass(value, Op))
 
 
+def needs_no_word(
+    diagnostic: Diagnostic, argument: syntax.Argument, target: Block | type[Op] | None
+) -> bool:
+    """Whether a mistake in an argument is that a layer is called, and the layer `target` has no
+    such argument: that alone is told of `act = relu6()`."""
+    return (
+        diagnostic.code == "unknown-function"
+        and diagnostic.span.text in OPERATORS
+        and isinstance(target, type)
+        and not target.is_merge
+        and argument.name not in (None, *target.parameters)
+    )
+
+
 def with_way_out(
     diagnostic: Diagnostic, call: syntax.Call, given: list[Given]
 ) -> Diagnostic | None:
@@ -145,6 +159,8 @@ def with_way_out(
         text = diagnostic.span.text.rpartition("=")[2].strip()
         help = f"a layer takes the value that flows to it: `from {text} -> {call.name}(…)`"
         return diagnostic._replace(help=help)
+    if isinstance(diagnostic.help, NearNames):
+        return diagnostic
     if isinstance(value, type) and issubclass(value, Op):
         help = f"`{value.name}` is a step of its own: `{call.name}(…) -> {value.name}`"
         return diagnostic._replace(help=help)

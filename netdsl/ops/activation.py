@@ -92,7 +92,9 @@ class Gelu(_Elementwise):
     """
 
     name = "gelu"
-    approximate: bool = param("whether to use the formula with tanh", Boolean(), False)
+    approximate: bool = param(
+        "whether to use the formula with tanh", Boolean(tanh="true", none="false"), False
+    )
 
     def cost(self, output: TensorType, *inputs: TensorType) -> Cost:
         return Cost(flops=(13 if self.approximate else 5) * output.elements)

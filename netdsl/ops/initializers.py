@@ -14,6 +14,10 @@ INITIALIZER = Choice(
     "glorot_uniform",
     "orthogonal",
     "zeros",
+    kaiming_normal="he_normal",
+    kaiming_uniform="he_uniform",
+    xavier_normal="glorot_normal",
+    xavier_uniform="glorot_uniform",
 )
 """Variances: LeCun 1/n, He 2/n, Glorot 2/(n + m), for n inputs and m outputs of a weight."""
 
