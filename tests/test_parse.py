@@ -377,7 +377,7 @@ def test_a_file_of_mistakes_ends_at_the_limit():
 
 
 DEEP = 20_000
-LONG = 20_000
+LONG = 15_000
 
 
 @pytest.mark.parametrize(
