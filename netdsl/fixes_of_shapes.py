@@ -160,7 +160,7 @@ def _joined(diagnostic: Diagnostic, tree: syntax.File) -> list[Group]:
     if residual is None:
         groups.append(list(_padded_before(diagnostic, tree)))
         if not diagnostic.fixes:
-            groups.append(list(_fitting_sizes(tree)))
+            groups.append(list(_fitting_sizes(diagnostic, tree)))
     return groups
 
 
@@ -242,9 +242,16 @@ def _takes_padding(call: syntax.Call, blocks: dict[str, syntax.Block]) -> bool:
     return call.name in OPERATORS and "pad" in OPERATORS[call.name].parameters
 
 
-def _fitting_sizes(tree: syntax.File) -> Iterator[Fix]:
-    """Heights and widths of the inputs that halve more often without a rest, the nearest first."""
-    inputs = [each for each in records(tree) if isinstance(each, syntax.Input)]
+def _fitting_sizes(diagnostic: Diagnostic, tree: syntax.File) -> Iterator[Fix]:
+    """Heights and widths of the network's inputs that halve more often without a rest, the nearest
+    first; of all networks, where the mistake is not seen to be in one."""
+    places = [diagnostic.span, *(frame.span for frame in diagnostic.trail)]
+    around = (
+        each
+        for each in tree.declarations
+        if isinstance(each, syntax.Network) and any(_lies_in(place, each.span) for place in places)
+    )
+    inputs = [each for each in records(next(around, tree)) if isinstance(each, syntax.Input)]
     images = [each for each in inputs if len(each.sizes) == 3]
     if len(images) == 1 and images[0].default is not None:
         yield from _fitting_defaults(images[0])
