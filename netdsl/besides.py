@@ -42,7 +42,7 @@ _UNREADABLE = frozenset(
 _PLACEHOLDER = "_"
 # What a left out statement may be needed for, or bounds that its absence may break.
 _FOLLOWING = re.compile(
-    r"no-|input-|second-input|value-unused|too-|claim-|assertion-failed|merge-operands"
+    r"no-|input-|second-input|value-unused|too-(?!many-arguments)|claim-|assertion-failed|merge-operands"
     r"|label-repeated|name-taken|rate-|setting-twice|warmup-too-long"
 )
 _DECLARES = re.compile(

@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 from netdsl.diagnostics import (
     Diagnostic,
+    Edit,
     Fault,
+    Fix,
     Label,
     NearNames,
     did_you_mean,
     known_elsewhere,
 )
-from netdsl.kinds import Boolean, WindowKind
+from netdsl.kinds import Boolean, Integers, WindowKind
 from netdsl.parameters import REQUIRED, Parameter
 from netdsl.source import Span
 from netdsl.tensor import Window
@@ -106,9 +108,9 @@ def bind(
 
     Raises Fault as `assign` does, and for one that is missing or not of its kind.
     """
-    counted = _filters_counted(parameters, arguments, what)
-    if counted is not None:
-        raise counted
+    together = misread(parameters, arguments, what)
+    if together is not None:
+        raise together
     assigned = assign(tuple(parameters), arguments, what, span)
     values: dict[str, object] = {}
     missing: Fault | None = None
@@ -139,6 +141,12 @@ def bind(
     if missing is not None:
         raise missing
     return values, {name: given.span for name, given in assigned.items()}
+
+
+def misread(parameters: dict[str, Parameter], arguments: list[Given], what: str) -> Fault | None:
+    """What arguments are all together, where each by itself would be told wrongly."""
+    counted = _filters_counted(parameters, arguments, what)
+    return _spread_out(parameters, arguments, what) if counted is None else counted
 
 
 def _filters_counted(
@@ -177,6 +185,27 @@ def _filters_counted(
     )
 
 
+def _spread_out(
+    parameters: dict[str, Parameter], arguments: list[Given], what: str
+) -> Fault | None:
+    """That numbers are given one by one where a layer takes a list: `reshape(16, 16, 256)`."""
+    takes_list = [isinstance(each.kind, Integers) for each in parameters.values()] == [True]
+    if not takes_list or len(arguments) < 2 or any(each.name for each in arguments):
+        return None
+    if any(isinstance(each.value, (list, tuple, str)) for each in arguments):
+        return None
+    if any(each.span.text.startswith(("[", '"')) for each in arguments):
+        return None  # Its value may not be known.
+    first, last = arguments[0].span, arguments[-1].span
+    whole = first._replace(end=last.end)
+    (name,) = parameters
+    edits = Edit(first._replace(end=first.start), "["), Edit(last._replace(start=last.end), "]")
+    message = f"`{name}` of `{what}` is one list; these are {len(arguments)} values"
+    help = "a list stands in brackets"
+    fix = Fix("put them in brackets", edits, False)
+    return Fault(Diagnostic("too-many-arguments", message, whole, help=help, fixes=(fix,)))
+
+
 _MISTAKES = 10
 """How many mistakes of one call are looked for."""
 
@@ -189,9 +218,9 @@ def mistakes(
     That one is missing is only said where nothing else is wrong; after many, the rest is not looked
     at.
     """
-    counted = _filters_counted(parameters, arguments, what)
-    if counted is not None:
-        return [counted]
+    together = misread(parameters, arguments, what)
+    if together is not None:
+        return [together]
     names = tuple(parameters)
     # By name, so that one can be left out without another taking its place.
     left = [

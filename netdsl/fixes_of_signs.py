@@ -55,9 +55,12 @@ def _sign(diagnostic: Diagnostic, tree: syntax.File | None) -> Iterator[Fix]:
     if foreign == "×":
         yield from _times(span.source.span(start, end))
         return
-    # A word needs a space before what follows it, as `!deep` does.
-    glued = meant[1].isalpha() and len(meant[1]) > 1 and span.source.text[end : end + 1].isalnum()
-    written = meant[1] + (" " if glued else "")
+    written = meant[1]
+    if written.isalpha() and len(written) > 1:
+        # A word needs a space between it and what stands around it, as `!deep` does.
+        around = span.source.text[start - 1 : start], span.source.text[end : end + 1]
+        before, behind = (" " if each.isalnum() else "" for each in around)
+        written = f"{before}{written}{behind}"
     yield Fix(f"write `{meant[1]}`", (Edit(span.source.span(start, end), written),), True)
 
 

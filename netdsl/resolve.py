@@ -13,7 +13,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from netdsl import syntax
-from netdsl.bind import Given, assign, with_choices
+from netdsl.bind import Given, assign, misread, with_choices
 from netdsl.claims import MEASURES
 from netdsl.diagnostics import Diagnostic, Fault, Label, LimitFault, too_many_errors
 from netdsl.elaborate import resolve_network
@@ -260,6 +260,10 @@ class _Names:
             for each in given:
                 self.attempt(refuse_operand, each, target)
             given = [each for each in given if each.name not in ("axis", "dim")]
+        together = None if target.is_merge else misread(target.parameters, given, call.name)
+        if together is not None:
+            self.report(together.diagnostic)
+            return
         for diagnostic in _misplaced(parameter_names(target), given, call.name, call.name_span):
             told = with_way_out(diagnostic, call, given)
             if told is not None:

@@ -37,6 +37,7 @@ MEANT = {
     "=>": "write `->`",
     ">>": "write `->`",
     "|>": "write `->`",
+    "±": "write `within`, as in `25.6M within 1%`",
     "×": "write `x` in a size, as in `3x3`; `*` multiplies",
     "≤": "write `<=`",
     "≥": "write `>=`",
