@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,7 +123,8 @@ def load_file(source: Source) -> tuple[ProgramFile | None, tuple[Diagnostic, ...
     return load_program(source, Library(root, SHIPPED))
 
 
-def complete_networks(file: ProgramFile) -> list[str]:
+@lru_cache(maxsize=1)  # A check asks for them several times.
+def complete_networks(file: ProgramFile) -> tuple[str, ...]:
     """The networks of a file that need no further arguments; the others are templates."""
     names = []
     for name in file.networks:
@@ -131,7 +133,7 @@ def complete_networks(file: ProgramFile) -> list[str]:
                 names.append(name)
         except Fault:
             names.append(name)  # Elaborating it will say what is wrong.
-    return names
+    return tuple(names)
 
 
 def choose_network(file: ProgramFile, wanted: str | None) -> str:

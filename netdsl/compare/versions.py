@@ -44,7 +44,7 @@ class Version(NamedTuple):
 
     def networks(self) -> list[str]:
         """The networks that can be elaborated as they are."""
-        return [] if self.file is None else complete_networks(self.file)
+        return [] if self.file is None else [*complete_networks(self.file)]
 
     def templates(self) -> list[str]:
         """The networks that need arguments, and that no other one is a variant of."""

@@ -87,7 +87,7 @@ def lint(
     chosen = frozenset(RULES) if rules is None else rules
     text = Text(file)
     found = [each for rule, find in _OF_TEXT if rule.slug in chosen for each in find(text)]
-    networks = complete_networks(file) if network is None else [network]
+    networks = complete_networks(file) if network is None else (network,)
     of_layers = _LayerFindings(chosen)
     errors: tuple[Diagnostic, ...] = ()
     looked_at = []
