@@ -15,6 +15,7 @@ from netdsl.deadline import within_time
 from netdsl.diagnostics import Diagnostic, LimitFault, did_you_mean, too_many_errors
 from netdsl.elaborate import missing_parameters
 from netdsl.every_size import EverySize
+from netdsl.garbage import uncollected
 from netdsl.limits import LIMITS
 from netdsl.network import Network, bases, complete_networks, has_errors, load_network
 from netdsl.preprocess import output_size
@@ -197,7 +198,7 @@ def check_network(
 ) -> Verdict:
     """Check one network at its default sizes, then for every size that its input allows."""
     try:
-        with within_time(file.networks[name].name_span):
+        with within_time(file.networks[name].name_span), uncollected():
             return _check_network(file, name, settings, work)
     except LimitFault as fault:
         return Verdict(name, None, (fault.diagnostic,))

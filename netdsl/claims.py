@@ -272,6 +272,9 @@ class _Judge:
 
 def _measured(check: Check, report: CostReport) -> Scope:
     """The check's scope with the measures of what it stands in; names of the program come first."""
+    scope = Scope(check.scope, "branch")
+    if all(check.scope.find(name) is not None for name in _mentioned(check)):
+        return scope  # It is about no measure.
     totals = report.total
     if check.nodes is not None:
         first, end = check.nodes
@@ -285,7 +288,6 @@ def _measured(check: Check, report: CostReport) -> Scope:
         values["peak_inference_bytes"] = peak.inference_bytes
         values["peak_training_bytes"] = peak.training_bytes
     values["receptive_field"] = _field(check, report)
-    scope = Scope(check.scope, "branch")
     for name, value in values.items():
         if check.scope.find(name) is None:
             scope.names[name] = value

@@ -181,6 +181,9 @@ def _branch(layers: list[LayerCost], output: int) -> list[LayerCost]:
     return found
 
 
+_ONE_PIXEL = Field()
+
+
 def _see(
     field: Field | None, inputs: list[tuple[Window | None, Window | None]]
 ) -> tuple[Window | None, Window | None]:
@@ -191,6 +194,8 @@ def _see(
     """
     if field is None or any(window is None or step is None for window, step in inputs):
         return None, None
+    if field == _ONE_PIXEL and inputs.count(inputs[0]) == len(inputs):
+        return inputs[0]
     seen, steps = [], []
     for axis in (0, 1):
         step = max(step[axis] for _, step in inputs if step is not None)

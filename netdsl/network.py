@@ -21,6 +21,7 @@ from netdsl.elaborate import elaborate, missing_parameters
 from netdsl.evaluate import evaluate
 from netdsl.every_size import decide
 from netdsl.exits import WRONG_USAGE, Failure
+from netdsl.garbage import uncollected
 from netdsl.graph import Graph
 from netdsl.limits import LIMITS
 from netdsl.parse import parse
@@ -203,7 +204,7 @@ def load_network(
     An assertion that fails comes with the change that mends it, as far as `work` lets it be found.
     """
     try:
-        with within_time(file.networks[name].name_span):
+        with within_time(file.networks[name].name_span), uncollected():
             return _load_network(file, name, settings, batch, work)
     except LimitFault as fault:
         return None, (fault.diagnostic,)

@@ -112,6 +112,8 @@ class Builder:
         self.types: dict[tuple[Op, tuple[TensorType, ...]], TensorType] = {}
         """What operators make of types: most layers are like others, and arithmetic with open sizes
         takes long."""
+        self.bound: dict[tuple[object, ...], tuple[Op, tuple[str, ...]]] = {}
+        """Layers by what they are called with, and the names of what is given: most come again."""
         self.auxiliary: set[int] = set()
         self.outputs: list[Output] = []
         self.labels: dict[str, int] = {}

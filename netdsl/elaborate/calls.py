@@ -27,6 +27,9 @@ from netdsl.scope import UNKNOWN, Scope, Tensor, UnknownValue, describe, fail
 from netdsl.source import Span
 from netdsl.tensor import Window
 
+_PLAIN = frozenset((bool, int, float, str, Window))
+"""Values that are alike where they are equal and of one type."""
+
 
 class Calls(Builder):
     def body(self, body: syntax.Body, place: Place) -> None:
@@ -54,13 +57,28 @@ class Calls(Builder):
         if isinstance(target, Block):
             self.call_block(call, target, given, current, place)
             return
+        op, spans = self.layer(call, target, given, place)
+        place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
+
+    def layer(
+        self, call: syntax.Call, target: type[Op], given: list[Given], place: Place
+    ) -> tuple[Op, dict[str, Span]]:
+        """The operator with its arguments, and where each stands. Raises UnknownValue after a
+        mistake."""
+        plain = all([each.value.__class__ in _PLAIN for each in given])
+        key = target, tuple([(each.name, each.value.__class__, each.value) for each in given])
+        if plain and key in self.bound:
+            op, names = self.bound[key]
+            return op, dict(zip(names, [each.span for each in given], strict=True))
         try:
             values, spans = bind(target.parameters, given, call.name, call.name_span)
         except Fault as fault:
             self.report_arguments(call, target, given, place, fault)
             raise UnknownValue from None
         op = target.bound(values)
-        place.current = self.node(op, (current,), self.path(call, place), call.span, spans, place)
+        if plain:
+            self.bound[key] = op, tuple(spans)
+        return op, spans
 
     def report_arguments(
         self,
