@@ -98,7 +98,10 @@ def _cells(words: list[Word], line: Line) -> list[int]:
     first = words[line.first]
     inner = range(line.first + 1, line.end)
     if first.parent >= 0 and not words[first.parent].body:
-        return [each for each in inner if words[each - 1].kind == "COMMA"]
+        # Behind a last comma, which is left out, stands no cell.
+        return [
+            each for each in inner if words[each - 1].kind == "COMMA" and not words[each].closes
+        ]
     return [
         each
         for each in inner
